@@ -1,0 +1,137 @@
+"""What happens in a build, as values. Jobs send them to the reporter they were given; nothing in the engine prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened."""
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as a flat map with its name under `event`, for `--events FILE`."""
+        return {"event": type(self).__name__, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildStarted(Event):
+    """A build begins. `elements` as the user named them, defaults added, not yet expanded."""
+
+    version: str
+    elements: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementsResolved(Event):
+    """All elements of the build, in order."""
+
+    elements: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note(Event):
+    """A line of text for the log."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Warned(Event):
+    """Something a user should look at, though the build goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output(Event):
+    """One line that a script or a program printed, without its line end. Bytes that are not UTF-8 are kept as
+    surrogate escapes."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStarted(Event):
+    """A step of the engine begins, for example `copy-tree`."""
+
+    step: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFinished(Event):
+    """A step of the engine is done, after `seconds`."""
+
+    step: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseStarted(Event):
+    """A phase begins. `directory` holds its scripts, `scripts` how many there are."""
+
+    phase: str
+    directory: str
+    scripts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptStarted(Event):
+    """A script begins. `element` is empty when another script wrote it into the hook tree."""
+
+    phase: str
+    script: str
+    element: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptFinished(Event):
+    """A script ended with `exit_code` after `seconds`."""
+
+    phase: str
+    script: str
+    element: str
+    exit_code: int
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseFinished(Event):
+    """A phase is done. `scripts` are names and seconds, in the order of the table that DIB prints (C-102)."""
+
+    phase: str
+    seconds: float
+    scripts: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageWritten(Event):
+    """An output lies under its final name. `size` in bytes on disk."""
+
+    path: str
+    kind: str
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildFinished(Event):
+    """The build succeeded, after `seconds`."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildFailed(Event):
+    """The build ended without success; `message` is what the user is told."""
+
+    message: str
+    exit_code: int
+
+
+Reporter = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """A reporter that forgets."""
