@@ -1,0 +1,433 @@
+"""A build, from recipe to outputs. Reads as a table of contents: one verb a line.
+
+`prepare` decides everything and changes nothing; `run_build` makes the directories and enters the namespaces;
+`carry_out`, in there, does what the plan says.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydib import __version__, blockdev, clock, environment, events, paths, sizes
+from pydib.blockdev import Graph, RootDefaults
+from pydib.element.hooks import merge
+from pydib.element.resolve import Resolution, resolve, with_defaults
+from pydib.element.shelf import Shelf, find_elements
+from pydib.errors import EngineError, PydibError, ToolMissing
+from pydib.host import machine
+from pydib.host.command import require_tool
+from pydib.host.mount import mounted
+from pydib.host.namespace import Namespaces, run_isolated
+from pydib.host.script import Job, Launcher, end_strays
+from pydib.host.workspace import workspace
+from pydib.image.convert import convert, take_raw
+from pydib.image.pack import pack
+from pydib.image.publish import publish
+from pydib.paths import Layout
+from pydib.phase.phases import Phase, load_phases
+from pydib.phase.plan import PACKED_TYPES, Plan, make_plan
+from pydib.recipe import Recipe
+from pydib.report.reporters import Wishes
+from pydib.runner import target
+from pydib.runner.hooktree import make_hook_tree, write_install_type
+from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail, run_phase
+
+NO_FINAL_IMAGE = "no-final-image"
+EFI_ELEMENT = "block-device-efi"
+SUCCESS_TOOLS = {"qcow2": "qemu-img", "squashfs": "mksquashfs", "docker": "docker"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A build that is decided: the recipe, its plan, and its disk."""
+
+    recipe: Recipe
+    plan: Plan
+    graph: Graph
+    wanted: tuple[str, ...]
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The types of the outputs, in order; none for ramdisks and with `no-final-image` (C-066)."""
+        return tuple(step.name for step in self.plan.steps if step.kind == "output")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What the inner process gets: the build, its places, and what the user wants to see."""
+
+    prepared: Prepared
+    layout: Layout
+    staging_dir: Path
+    wishes: Wishes
+
+
+# --- deciding ---------------------------------------------------------------------------------------------------
+
+
+def find_and_resolve(recipe: Recipe) -> tuple[Shelf, tuple[str, ...], Resolution]:
+    """The shelf, the wanted names with defaults, and what they expand to."""
+    shelf = find_elements(recipe.elements_path)
+    wanted = with_defaults(recipe.elements, arch=recipe.arch, base=not recipe.skip_base,
+                           ramdisk_element=recipe.ramdisk_element if recipe.ramdisk else "")
+    return shelf, wanted, resolve(wanted, shelf)
+
+
+def prepare(recipe: Recipe) -> Prepared:
+    """Decide the whole build. Reads; changes nothing.
+
+    Raises:
+        PydibError: anything about elements, phases or the disk that cannot be built.
+    """
+    _, wanted, resolution = find_and_resolve(recipe)
+    entries = merge(resolution.elements)
+    phases = load_phases([paths.phases_dir(), *([recipe.phases_path] if recipe.phases_path else [])])
+    graph = blockdev.load(
+        blockdev.choose(recipe.block_device_config, [element.path for element in resolution.elements], recipe.arch),
+        root=root_defaults(recipe))
+    plan = make_plan(recipe, resolution, entries, phases)
+    return Prepared(recipe=recipe, plan=plan, graph=graph, wanted=wanted)
+
+
+def root_defaults(recipe: Recipe) -> RootDefaults:
+    """What the recipe says of the root filesystem (C-213, C-225)."""
+    return RootDefaults(fs_type=recipe.fs_type, label=recipe.root_label, options=recipe.mkfs_options,
+                        journal_mib=recipe.journal_size_mib, max_online_resize=recipe.max_online_resize)
+
+
+def check_machine(prepared: Prepared) -> None:
+    """Refuse at once what this machine cannot do, before anything is made.
+
+    Raises:
+        ToolMissing: a program, or a right, is missing.
+    """
+    if not machine.is_root():
+        raise ToolMissing(f"user {machine.user_name()} may not make mounts and loop devices",
+                          hint="run the build as root, for instance with sudo")
+    for tool in ("unshare", "setpriv"):
+        require_tool(tool, why="the build runs in its own namespaces")
+    for kind in prepared.outputs:
+        if kind not in ("raw", "tar", "tgz"):
+            require_tool(SUCCESS_TOOLS.get(kind, "qemu-img"), why=f"it makes {kind} outputs")
+    for unknown in set(prepared.outputs) & {"docker", "aci", "vhd"}:
+        raise ToolMissing(f"output type {unknown} is not supported yet", hint="use qcow2, raw, tar, tgz or squashfs")
+    prepared.graph.check_machine()
+
+
+# --- entering ---------------------------------------------------------------------------------------------------
+
+
+def run_build(recipe: Recipe, wishes: Wishes) -> int:
+    """Build what `recipe` says; gives the exit code (C-027). Leaves nothing but the outputs, whatever happens.
+
+    Raises:
+        PydibError: the build cannot even start.
+    """
+    prepared = prepare(recipe)
+    check_machine(prepared)
+    for folder in (recipe.image_cache, paths.lockfiles(recipe.environment)):
+        _make_folder(folder)
+    with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
+        order = Order(prepared=prepared, wishes=wishes, staging_dir=places.staging_dir,
+                      layout=Layout(build_dir=places.build_dir, image_dir=places.image_dir))
+        return run_isolated("pydib.cli.inside", pickle.dumps(order), namespaces=Namespaces(), keep=[places.lock])
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(f"a cache directory cannot be made: {error.strerror}", where=str(path),
+                          hint="set DIB_IMAGE_CACHE and DIB_LOCKFILES to directories that you may write to") from None
+
+
+# --- doing ------------------------------------------------------------------------------------------------------
+
+
+def carry_out(order: Order, report: events.Reporter) -> None:
+    """Do what the plan says, inside the namespaces."""
+    begun = clock.monotonic()
+    recipe, plan = order.prepared.recipe, order.prepared.plan
+    report(events.BuildStarted(version=__version__, elements=order.prepared.wanted))
+    report(events.ElementsResolved(elements=plan.resolution.names))
+    report(events.Note(text=f"Building in {order.layout.build_dir}"))
+    with _unwinding(report) as stack:
+        build = Build(order, report, stack)
+        build.make_room()
+        make_hook_tree(plan.entries, order.layout.hooks, report)
+        for phase in plan.phases:
+            build.actions(phase.before)
+            build.scripts(phase)
+            build.actions(phase.after)
+        if order.prepared.outputs:
+            publish_outputs(order, build.disk_image, report)
+        else:
+            report(events.Note(text="No final image is saved"))
+    report(events.BuildFinished(seconds=clock.monotonic() - begun))
+
+
+@contextmanager
+def _unwinding(report: events.Reporter) -> Iterator[ExitStack]:
+    """A stack whose own failures, while another error ends the build, become warnings: the first error counts."""
+    stack = ExitStack()
+    try:
+        yield stack
+    except BaseException as error:
+        end_strays()
+        try:
+            stack.__exit__(type(error), error, error.__traceback__)
+        except Exception as another:
+            if another is not error:
+                report(events.Warned(text=f"while cleaning up: {another}"))
+        raise
+    stack.close()
+
+
+class Build:
+    """The state of one running build, and the engine's actions between the phases."""
+
+    def __init__(self, order: Order, report: events.Reporter, stack: ExitStack) -> None:
+        self.order = order
+        self.recipe = order.prepared.recipe
+        self.plan = order.prepared.plan
+        self.layout = order.layout
+        self.graph = order.prepared.graph
+        self.report = report
+        self.stack = stack
+        self.system = stack.enter_context(ExitStack())
+        self.disk_stack = stack.enter_context(ExitStack())
+        self.system_on_disk = self.disk_stack.enter_context(ExitStack())
+        self.tail = Tail(report)
+        self.launcher = stack.enter_context(Launcher(self.tail))
+        self.env = environment.for_host(self.recipe, self.plan.resolution, self.layout, python=sys.executable,
+                                        answers=self._answers())
+        self.disk_variables: dict[str, str] = {}
+        self.disk_image = Path()
+        self.size_bytes = 0
+
+    def _answers(self) -> dict[str, str]:
+        answers = self.graph.answers
+        return {"DIB_ROOT_LABEL": answers.root_label, "DIB_ROOT_FSTYPE": answers.root_fstype,
+                "DIB_BOOT_LABEL": answers.boot_label, "DIB_MOUNTPOINTS": answers.mount_points}
+
+    def make_room(self) -> None:
+        """Put the build on a tmpfs when there is memory for it (C-124), and make its folders."""
+        needed = 2 * self.recipe.min_tmpfs_gib * sizes.GIB
+        wanted = self.recipe.tmpfs and "hardened" not in self.recipe.environment.get("GENTOO_PROFILE", "")
+        if wanted and machine.memory_bytes() >= needed:
+            for place in (self.layout.build_dir, self.layout.image_dir):
+                self.stack.enter_context(mounted("tmpfs", place, fstype="tmpfs", options="mode=0700,size=80%"))
+        elif wanted:
+            self.report(events.Warned(text=f"Not enough RAM to use tmpfs: {machine.memory_bytes() // sizes.GIB} GiB, "
+                                           f"but --min-tmpfs asks for twice {self.recipe.min_tmpfs_gib} GiB"))
+        for folder in (self.layout.mount, self.layout.hooks, self.layout.block_device_params.parent):
+            folder.mkdir()
+            folder.chmod(0o755)
+
+    # scripts
+
+    def scripts(self, phase: Phase) -> None:
+        """Run the scripts of `phase`, and end what they left running."""
+        if not (self.layout.hooks / phase.directory).is_dir():
+            return
+        run = self._phase_run(phase)
+        with ExitStack() as inside:
+            if phase.where == "target":
+                inside.enter_context(target.hook_tree_inside(self.layout.hooks, self.layout.mount))
+            run_phase(run, self.launcher, self.tail, self.report)
+            self._end_strays(phase)
+
+    def _phase_run(self, phase: Phase) -> PhaseRun:
+        inside = phase.where == "target"
+        env = self._environment(phase)
+        return PhaseRun(
+            phase=phase.name, directory=phase.directory, tree=self.layout.hooks,
+            seen_as=TARGET_TREE if inside else str(self.layout.hooks), env=env,
+            cwd="/" if inside else str(self.recipe.cwd), root=self.layout.mount if inside else None,
+            failure=phase.failure, owner=self.plan.owner, source=self.plan.source)
+
+    def _environment(self, phase: Phase) -> Mapping[str, str]:
+        env = dict(self.env)
+        if "TARGET_ROOT" in phase.variables:
+            env["TARGET_ROOT"] = str(self.layout.mount)
+        if "IMAGE_BLOCK_DEVICE" in phase.variables:
+            env.update(self.disk_variables)
+        return environment.for_target(env) if phase.where == "target" else env
+
+    def _end_strays(self, phase: Phase) -> None:
+        names = end_strays()
+        if names:
+            self.report(events.Warned(text=f"phase {phase.name} left processes running, now ended: {' '.join(names)}"))
+
+    # actions
+
+    def actions(self, names: tuple[str, ...]) -> None:
+        """Carry out the engine's actions of that name."""
+        for name in names:
+            begun = clock.monotonic()
+            self.report(events.StepStarted(step=name))
+            _ACTIONS[name](self)
+            self.report(events.StepFinished(step=name, seconds=clock.monotonic() - begun))
+
+    def check_root(self) -> None:
+        """root.d must have filled the target."""
+        target.check_root(self.layout.mount)
+
+    def install_type(self) -> None:
+        """Make the install type visible to the following phases."""
+        write_install_type(self.layout.hooks, self.recipe.install_type or "source")
+
+    def replace_resolv_conf(self) -> None:
+        """Give the target the host's name servers."""
+        target.replace_resolv_conf(self.layout.mount)
+
+    def mount_system(self) -> None:
+        """Mount proc, dev and sys: on the tree first, on the disk later."""
+        stack = self.system_on_disk if self.disk_variables else self.system
+        stack.enter_context(target.system_mounts(self.layout.mount))
+
+    def install_packages(self) -> None:
+        """Install what -p named, without environment.d, through a shell in the target as DIB does (C-142)."""
+        if not self.recipe.packages:
+            return
+        line = "install-packages " + " ".join(self.recipe.packages)
+        ended = self.launcher.run(Job(argv=["sh", "-c", line], env=environment.for_target(self.env),
+                                      root=self.layout.mount))
+        if ended.code:
+            tail = "\n".join("    " + text for text in self.tail.lines)
+            error = EngineError(f"the packages named with -p could not be installed\n{tail}", where=line,
+                                hint="check the names; the target needs install-packages, which an operating "
+                                     "system's element brings")
+            error.exit_code = ended.code
+            raise error
+
+    def release_tree(self) -> None:
+        """Unmount all, and move the tree aside."""
+        self.system.close()
+        target.release_tree(self.layout.mount)
+        for variable in ("EXTRA_DETACH", "EXTRA_UNMOUNT"):
+            self._detach(self.recipe.environment.get(variable, ""))
+        self.layout.mount.rename(self.layout.built)
+
+    def _detach(self, command: str) -> None:
+        """Run what the caller wants run when the tree is unmounted (C-026): a command, its words split at blanks."""
+        if command.split():
+            self.launcher.run(Job(argv=command.split(), env=self.env, cwd=str(self.recipe.cwd)))
+
+    def measure(self) -> None:
+        """Decide the size of the disk image from the tree (C-224)."""
+        recipe, names = self.recipe, " ".join(self.plan.resolution.names)
+        given = recipe.image_size_gib
+        tree_kib = 0 if given is not None else target.tree_size_kib(self.layout.built)
+        size_kib = sizes.image_size_kib(
+            tree_kib=tree_kib, given_gib=given, extra_mib=recipe.image_extra_size_mib,
+            journal_mib=recipe.journal_size_mib or sizes.DEFAULT_JOURNAL_MIB,
+            ext4_root=self.graph.answers.root_fstype == "ext4", efi=EFI_ELEMENT in names)
+        self.size_bytes = size_kib * sizes.KIB
+        self.env["DIB_IMAGE_SIZE"] = str(size_kib)
+        self.report(events.Note(text=f"Tree {tree_kib} KiB, image {size_kib} KiB"))
+
+    def create_disk(self) -> None:
+        """Partition, make filesystems, mount them."""
+        self.layout.mount.mkdir()
+        self.layout.mount.chmod(0o755)
+        disk = self.disk_stack.enter_context(blockdev.assembled(
+            self.graph, image_dir=self.layout.image_dir, size_bytes=self.size_bytes, mount_base=self.layout.mount,
+            report=self.report))
+        self.system_on_disk = self.disk_stack.enter_context(ExitStack())
+        self.disk_image = disk.images["image0"]
+        pairs = "  ".join(f"[{name}]={device}" for name, device in disk.image_block_devices.items())
+        self.disk_variables = {"IMAGE_BLOCK_DEVICE": disk.image_block_device, "IMAGE_BLOCK_DEVICES": f" {pairs} "}
+        etc = self.layout.built / "etc"
+        etc.mkdir(exist_ok=True)
+        (etc / "fstab").write_text(disk.fstab)
+
+    def copy_tree(self) -> None:
+        """Copy the tree onto the disk."""
+        target.copy_tree(self.layout.built, self.layout.mount)
+
+    def restore_resolv_conf(self) -> None:
+        """Give the image its own resolv.conf back."""
+        target.restore_resolv_conf(self.layout.mount)
+
+    def tidy_tree(self) -> None:
+        """Keep temporary files and logs out of the image."""
+        target.tidy_tree(self.layout.mount)
+
+    def pack_tree(self) -> None:
+        """Make the outputs that are made of the tree; /dev and the like belong to the host and are unmounted first."""
+        kinds = [kind for kind in self.order.prepared.outputs if kind in PACKED_TYPES]
+        if kinds:
+            self.system_on_disk.close()
+        for kind in kinds:
+            pack(self.layout.mount, staged(self.order, kind), kind=kind,
+                 gzip=self.recipe.environment.get("DIB_GZIP_BIN") or "gzip")
+
+    def release_disk(self) -> None:
+        """Unmount and detach the disk."""
+        self.system_on_disk.close()
+        self.disk_stack.close()
+
+
+_ACTIONS: dict[str, Callable[[Build], None]] = {
+    "check-root": Build.check_root,
+    "install-type": Build.install_type,
+    "replace-resolv-conf": Build.replace_resolv_conf,
+    "mount-system": Build.mount_system,
+    "install-packages": Build.install_packages,
+    "release-tree": Build.release_tree,
+    "measure": Build.measure,
+    "create-disk": Build.create_disk,
+    "copy-tree": Build.copy_tree,
+    "restore-resolv-conf": Build.restore_resolv_conf,
+    "tidy-tree": Build.tidy_tree,
+    "pack-tree": Build.pack_tree,
+    "release-disk": Build.release_disk,
+}
+
+
+# --- publishing -------------------------------------------------------------------------------------------------
+
+
+def staged(order: Order, kind: str) -> Path:
+    """Where the output of that type is made, before it gets its final name."""
+    return order.staging_dir / order.prepared.recipe.output(kind).name
+
+
+def publish_outputs(order: Order, disk_image: Path, report: events.Reporter) -> None:
+    """Make all outputs in the staging directory, then give each its final name. The raw image goes last: it moves."""
+    recipe = order.prepared.recipe
+    kinds = sorted(order.prepared.outputs, key=lambda kind: kind == "raw")
+    for kind in kinds:
+        report(events.StepStarted(step=f"output {kind}"))
+        begun = clock.monotonic()
+        if kind == "raw":
+            take_raw(disk_image, staged(order, kind))
+        elif kind not in PACKED_TYPES:
+            convert(disk_image, staged(order, kind), kind=kind, compress=recipe.compress,
+                    compression=recipe.compression, options=recipe.qemu_img_options)
+        report(events.StepFinished(step=f"output {kind}", seconds=clock.monotonic() - begun))
+    moment = clock.now()
+    for kind in order.prepared.outputs:
+        final = recipe.output(kind)
+        kept = publish(staged(order, kind), final, checksums=recipe.checksums,
+                       shown_as=f"{recipe.output_name}.{kind}", keep_old=not recipe.overwrite_old_image, moment=moment)
+        if kept:
+            report(events.Note(text=f"The old {final.name} is kept as {kept.name}"))
+        report(events.ImageWritten(path=str(final), kind=kind, size=final.stat().st_blocks * 512))
+
+
+def failure_of(error: BaseException) -> PydibError:
+    """Any error of a build as one that can be told to a user."""
+    if isinstance(error, PydibError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None:
+        hint = "make room, or set TMPDIR to a disk with more of it" if error.errno == 28 else ""
+        return EngineError(f"{error.strerror}", where=os.fsdecode(error.filename or ""), hint=hint)
+    raise error

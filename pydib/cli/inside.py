@@ -1,0 +1,43 @@
+"""The inner process of a build: reads its order from a descriptor and carries it out. Started by `run_build` only."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from types import FrameType
+
+from pydib.build import Order, carry_out, failure_of
+from pydib.errors import Interrupted
+from pydib.events import BuildFailed
+from pydib.report.reporters import reporter
+
+
+def main() -> int:
+    """Carry out the order in the descriptor that the first argument names; gives the exit code."""
+    with os.fdopen(int(sys.argv[1]), "rb") as stream:
+        order: Order = pickle.load(stream)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    with reporter(order.wishes) as report:
+        try:
+            carry_out(order, report)
+        except BaseException as error:
+            problem = failure_of(error)
+            report(BuildFailed(message=str(problem), exit_code=problem.exit_code))
+            if order.wishes.style != "lines":
+                sys.stderr.write(f"pydib: {problem}\n")
+            return problem.exit_code
+    return 0
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """The first signal ends the build; later ones must not end its cleaning up."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,35 @@
+"""`pydib plan`: what a build would do, without doing it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import click
+
+from pydib import template
+from pydib.build import Prepared, prepare
+from pydib.cli.build import make_recipe, recipe_options
+
+
+@click.command()
+@recipe_options
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(as_json: bool, **options: Any) -> None:
+    """Show the elements, phases, scripts and outputs of a build in their order, each with its reason."""
+    prepared = prepare(make_recipe(options))
+    if as_json:
+        sys.stdout.write(json.dumps(_facts(prepared), indent=2) + "\n")
+    else:
+        sys.stdout.write(template.render("plan.txt", **_facts(prepared)))
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
+    answers = prepared.graph.answers
+    return {
+        **prepared.plan.as_json(),
+        "wanted": list(prepared.wanted),
+        "disk": {"root_label": answers.root_label, "root_fstype": answers.root_fstype,
+                 "boot_label": answers.boot_label, "mount_points": answers.mount_points.split("|")},
+    }

@@ -1,0 +1,131 @@
+"""The environment that scripts see: the engine's variables, outside and inside the target (contract section 5). Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+
+from pydib import paths
+from pydib.element.resolve import Resolution
+from pydib.paths import Layout
+from pydib.recipe import Recipe
+
+TARGET_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SYSTEM_BINARIES = ("/sbin", "/usr/sbin", "/usr/local/sbin")
+PROMPT_OF_TRACE = "+ $(_ps4):   "
+
+_FUNCTION = re.compile(r"^BASH_FUNC_.*(%%|\(\))$")
+_STRIPPED_INSIDE = frozenset({
+    "BASH_ENV", "BASHOPTS", "CDPATH", "ENV", "GLOBIGNORE", "IFS", "LOCALDOMAIN", "NODE_OPTIONS", "NODE_PATH",
+    "PERL5DB", "PERL5LIB", "PERL5OPT", "PERLIO_DEBUG", "PERLLIB", "PS4", "PYTHONHOME", "PYTHONINSPECT", "PYTHONPATH",
+    "PYTHONUSERBASE", "RES_OPTIONS", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "TERMINFO", "TERMINFO_DIRS", "TERMPATH",
+    "TMPDIR", "VIRTUAL_ENV", "ZDOTDIR",
+})
+"""What sudo takes out of an environment that it passes on (C-112), and what the engine does (C-111)."""
+
+
+def for_host(recipe: Recipe, resolution: Resolution, layout: Layout, *, python: str,
+             answers: Mapping[str, str]) -> dict[str, str]:
+    """The environment of scripts outside the target (C-113, C-114, C-120).
+
+    `answers` are the block-device variables that are known before the device exists: DIB_ROOT_LABEL,
+    DIB_ROOT_FSTYPE, DIB_BOOT_LABEL, DIB_MOUNTPOINTS.
+    """
+    env = {name: value for name, value in recipe.environment.items() if name not in ("MKFS_OPTS",)}
+    env.update({
+        "ARCH": recipe.arch,
+        "DIB_ARGS": " ".join(recipe.arguments),
+        "DIB_CHECKSUM": _checksum_variable(recipe),
+        "DIB_DEBUG_TRACE": str(recipe.trace),
+        "DIB_ENV": _dib_env(recipe.environment),
+        "DIB_IMAGE_CACHE": str(recipe.image_cache),
+        "DIB_LOCKFILES": str(paths.lockfiles(recipe.environment)),
+        "DIB_MIN_TMPFS": str(recipe.min_tmpfs_gib),
+        "DIB_NO_TMPFS": "0" if recipe.tmpfs else "1",
+        "DIB_OFFLINE": "1" if recipe.offline else "",
+        "DIB_PYTHON_EXEC": recipe.environment.get("DIB_PYTHON_EXEC") or python,
+        "ELEMENTS_PATH": ":".join(str(place) for place in recipe.elements_path),
+        "FS_TYPE": recipe.fs_type,
+        "IMAGE_ELEMENT": " ".join(resolution.names),
+        "IMAGE_ELEMENT_YAML": json.dumps({element.name: str(element.path) for element in resolution.elements}),
+        "IMAGE_NAME": recipe.output_name,
+        "IMAGE_TYPE": recipe.environment.get("IMAGE_TYPE") or "qcow2",
+        "LC_ALL": "C",
+        "OUT_IMAGE_PATH": "",
+        "PATH": _host_path(recipe.environment.get("PATH", "")),
+        "PS4": PROMPT_OF_TRACE,
+        "TMP_BUILD_DIR": str(layout.build_dir),
+        "TMP_HOOKS_PATH": str(layout.hooks),
+        "TMP_IMAGE_DIR": str(layout.image_dir),
+        "TMP_MOUNT_PATH": str(layout.mount),
+        "DIB_BLOCK_DEVICE_PARAMS_YAML": str(layout.block_device_params),
+        "_LIB": str(paths.lib_dir()),
+    })
+    env.update(_optional(recipe))
+    env.update(answers)
+    env.update(_functions(resolution))
+    return env
+
+
+def _optional(recipe: Recipe) -> dict[str, str]:
+    """Variables that exist only when they were asked for (C-114)."""
+    optional = {
+        "SKIP_BASE": "1" if recipe.skip_base else "",
+        "DOCKER_TARGET": recipe.docker_target,
+        "LOGFILE": recipe.logfile,
+        "MAX_ONLINE_RESIZE": recipe.max_online_resize,
+    }
+    env = {name: value for name, value in optional.items() if value}
+    if not recipe.compress:
+        env["COMPRESS_IMAGE"] = ""
+    if recipe.image_size_gib is not None:
+        env["DIB_IMAGE_SIZE"] = f"{recipe.image_size_gib:g}"
+    return env
+
+
+def _checksum_variable(recipe: Recipe) -> str:
+    """DIB_CHECKSUM as scripts read it: 0, 1 or a list (C-321)."""
+    if not recipe.checksums:
+        return "0"
+    return recipe.environment.get("DIB_CHECKSUM") or "1"
+
+
+def _dib_env(environment: Mapping[str, str]) -> str:
+    """All DIB_* variables of the caller, as bash declares them (C-121)."""
+    return "\n".join(f"declare -x {name}={_double_quoted(environment[name])}"
+                     for name in sorted(environment) if name.startswith("DIB_"))
+
+
+def _double_quoted(text: str) -> str:
+    return '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
+
+
+def _host_path(given: str) -> str:
+    """The caller's PATH with our `sudo` first, and the system's directories at its end (C-029, C-200)."""
+    entries = [entry for entry in given.split(":") if entry] or TARGET_PATH.split(":")
+    entries = [str(paths.tools_dir()), *entries]
+    return ":".join([*entries, *(entry for entry in SYSTEM_BINARIES if entry not in entries)])
+
+
+def _functions(resolution: Resolution) -> dict[str, str]:
+    """The functions that DIB exports to host scripts (C-120, C-191, C-198)."""
+    pairs = " ".join(f"[{element.name}]={element.path}" for element in resolution.elements)
+    return {
+        "BASH_FUNC_get_image_element_array%%": f"() {{  echo {shlex.quote(pairs + ' ')}\n}}",
+        "BASH_FUNC_die%%": '() {  local code=$?\n echo "$@"\n exit "$(( code ? code : 1 ))"\n}',
+        "BASH_FUNC__ps4%%": '() {  printf "%s" "${BASH_SOURCE[1]-}:${FUNCNAME[1]-}:${BASH_LINENO[0]-}"\n}',
+    }
+
+
+def for_target(host_environment: Mapping[str, str], *, caller: str = "root", uid: int = 0, gid: int = 0
+               ) -> dict[str, str]:
+    """The environment of scripts inside the target (C-111, C-112): what `sudo -E` in a chroot leaves."""
+    env = {name: value for name, value in host_environment.items()
+           if name not in _STRIPPED_INSIDE and not name.startswith("LD_") and not _FUNCTION.match(name)}
+    env.update({
+        "HOME": "/root", "USER": "root", "LOGNAME": "root", "PATH": TARGET_PATH,
+        "SUDO_COMMAND": "/usr/sbin/chroot", "SUDO_USER": caller, "SUDO_UID": str(uid), "SUDO_GID": str(gid),
+    })
+    return env

@@ -1,0 +1,30 @@
+"""What the machine under us is: memory, architecture, user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+from pydib.sizes import KIB
+
+
+def memory_bytes() -> int:
+    """All memory of the machine, in bytes."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemTotal:"):
+            return int(line.split()[1]) * KIB
+    return 0
+
+
+def user_name() -> str:
+    """The name of the user who runs us, or its number when it has none."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def is_root() -> bool:
+    """Whether we may do what only root may."""
+    return os.geteuid() == 0

@@ -1,0 +1,271 @@
+"""Scripts of elements: started here, on the host or in a chroot, their output read to its end as it comes.
+
+All scripts of a build write into one pipe. A process that a script leaves behind may keep that pipe open for as long
+as it likes: the end of a script is the end of its own process (contract C-101), and the build never waits for the
+pipe to close.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from pydib import clock
+
+_CHUNK = 1 << 16
+_PIPE_BYTES = 1 << 20
+_F_SETPIPE_SZ = 1031
+_MOST_DESCRIPTORS = 1 << 20
+NOT_FOUND, NOT_EXECUTABLE = 127, 126
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One process to run.
+
+    `argv[0]` is a path, or a name that is searched on the PATH of `env`. `root` is the chroot that it runs in; `cwd`
+    is a path inside that root. With `capture` the process has an open descriptor 3, and what it writes there comes
+    back as bytes.
+    """
+
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str = "/"
+    root: Path | None = None
+    umask: int | None = None
+    capture: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """How a process ended: exit code as a shell gives it (128 + signal), and its cost in seconds."""
+
+    code: int
+    seconds: float
+    user_seconds: float
+    system_seconds: float
+    captured: bytes = b""
+
+
+class Launcher:
+    """Runs jobs one after another. A context manager, for its pipe.
+
+    Args:
+        on_line: gets each line of output without its end, decoded with surrogate escapes.
+    """
+
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
+        self._rest = b""
+
+    def __enter__(self) -> Launcher:
+        self._read_end, self._write_end = os.pipe()
+        os.set_blocking(self._read_end, False)
+        try:
+            fcntl.fcntl(self._write_end, _F_SETPIPE_SZ, _PIPE_BYTES)
+        except OSError:
+            pass  # an unprivileged user may be at the limit; the default size does
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.drain()
+        os.close(self._read_end)
+        os.close(self._write_end)
+
+    @property
+    def output(self) -> int:
+        """The descriptor that output goes to."""
+        return self._write_end
+
+    def run(self, job: Job) -> Ended:
+        """Run `job` to its end."""
+        begun = clock.monotonic()
+        capture_read, capture_write = os.pipe() if job.capture else (-1, -1)
+        sys.stdout.flush()
+        pid = os.fork()
+        if pid == 0:
+            _become(job, self._write_end, capture_write)
+        if job.capture:
+            os.close(capture_write)
+        try:
+            captured = self._follow(pid, capture_read)
+            _, status, usage = os.wait4(pid, 0)
+        except BaseException:
+            _kill(pid)
+            raise
+        finally:
+            if job.capture:
+                os.close(capture_read)
+        self.drain()
+        return Ended(code=_shell_code(status), seconds=clock.monotonic() - begun, user_seconds=usage.ru_utime,
+                     system_seconds=usage.ru_stime, captured=captured)
+
+    def _follow(self, pid: int, capture: int) -> bytes:
+        """Read output until the process has ended."""
+        captured: list[bytes] = []
+        process = os.pidfd_open(pid)
+        poll = select.poll()
+        for descriptor in (process, self._read_end, capture):
+            if descriptor >= 0:
+                poll.register(descriptor, select.POLLIN)
+        try:
+            while True:
+                ready = dict(poll.poll())
+                if self._read_end in ready:
+                    self._read()
+                if capture in ready:
+                    chunk = os.read(capture, _CHUNK)
+                    captured.append(chunk)
+                    if not chunk:
+                        poll.unregister(capture)
+                        capture = -1
+                if process in ready:
+                    if capture >= 0:
+                        captured.append(_read_available(capture))
+                    return b"".join(captured)
+        finally:
+            os.close(process)
+
+    def _read(self) -> bool:
+        """Take one chunk; False when nothing is there now."""
+        try:
+            chunk = os.read(self._read_end, _CHUNK)
+        except BlockingIOError:
+            return False
+        *lines, self._rest = (self._rest + chunk).split(b"\n") if self._rest else chunk.split(b"\n")
+        for line in lines:
+            self._on_line(line.decode("utf-8", "surrogateescape"))
+        return True
+
+    def drain(self) -> None:
+        """Hand on all that was written so far, an unfinished last line too."""
+        for _ in range(_PIPE_BYTES // _CHUNK + 2):
+            if not self._read():
+                break
+        if self._rest:
+            line, self._rest = self._rest, b""
+            self._on_line(line.decode("utf-8", "surrogateescape"))
+
+
+def _read_available(descriptor: int) -> bytes:
+    os.set_blocking(descriptor, False)
+    parts = []
+    try:
+        while chunk := os.read(descriptor, _CHUNK):
+            parts.append(chunk)
+    except BlockingIOError:
+        pass
+    return b"".join(parts)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
+
+
+def _shell_code(status: int) -> int:
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _become(job: Job, output: int, capture: int) -> None:
+    """In the child: turn into the job. Never returns."""
+    try:
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        if capture >= 0:
+            os.dup2(capture, 3, inheritable=True)
+        os.closerange(4 if capture >= 0 else 3, _MOST_DESCRIPTORS)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        if job.umask is not None:
+            os.umask(job.umask)
+        if job.root is not None:
+            os.chroot(job.root)
+        os.chdir(job.cwd)
+        _execute(job)
+    except OSError as error:
+        _complain(job.argv[0], error)
+    finally:
+        os._exit(NOT_FOUND)
+
+
+def _execute(job: Job) -> None:
+    """Exec, as bash does it: a file that no one can read as a program is a bash script (C-097)."""
+    try:
+        if "/" in job.argv[0]:
+            os.execve(job.argv[0], list(job.argv), dict(job.env))
+        os.execvpe(job.argv[0], list(job.argv), dict(job.env))
+    except OSError as error:
+        if error.errno == errno.ENOEXEC:
+            os.execvpe("bash", ["bash", *job.argv], dict(job.env))
+        if error.errno == errno.EACCES:
+            _complain(job.argv[0], error)
+            os._exit(NOT_EXECUTABLE)
+        raise
+
+
+def _complain(name: str, error: OSError) -> None:
+    why = error.strerror or "unknown error"
+    if error.errno == errno.ENOENT and os.path.exists(name):
+        why = "its interpreter (the program after #!) does not exist"
+    os.write(2, os.fsencode(f"{name}: cannot be run: {why}\n"))
+
+
+def end_strays(*, patience_seconds: float = 2.0) -> list[str]:
+    """End every process in our PID namespace but ourselves and those that run us; gives their names.
+
+    Daemons that a script started must not outlive its phase: they would keep files and mounts of the target in use.
+    Does nothing unless we are the namespace's first process, whose children all strays become.
+    """
+    if os.getpid() != 1:
+        return []
+    names = [_name_of(pid) for pid in _others()]
+    if not names:
+        return []
+    deadline = clock.monotonic() + patience_seconds
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _others():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+        while _others() and clock.monotonic() < deadline:
+            _reap()
+            select.select([], [], [], 0.01)
+        deadline = clock.monotonic() + patience_seconds
+    _reap()
+    return names
+
+
+def _others() -> list[int]:
+    """Living processes besides us; the dead that nobody has waited for yet do not count."""
+    _reap()
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
+
+
+def _reap() -> None:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def _name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(errors="replace").strip()
+    except OSError:
+        return str(pid)

@@ -1,0 +1,1 @@
+"""From the disk image to finished outputs: conversion, packing, checksums, publishing."""

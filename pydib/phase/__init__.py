@@ -1,0 +1,1 @@
+"""Phases, and the plan that joins them with the scripts of the elements."""

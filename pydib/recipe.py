@@ -1,0 +1,213 @@
+"""The recipe: everything that a user asked for in one build, checked. Pure."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydib import paths
+from pydib.errors import RecipeError
+
+QCOW2_COMPRESSIONS = ("zlib", "zstd")
+CHECKSUMS = ("md5", "sha256")
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One image to build. Field names follow the long options of disk-image-create; see contract section 1.
+
+    `environment` is the caller's, whole. `types` are output formats, `-t`'s. Paths that a user gave stay as given:
+    scripts see them relative to the caller's directory `cwd` (C-110).
+    """
+
+    elements: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    cwd: Path
+    arch: str
+    image_name: str = "image"
+    types: tuple[str, ...] = ("qcow2",)
+    compress: bool = True
+    compression: str = "zlib"
+    skip_base: bool = False
+    packages: tuple[str, ...] = ()
+    checksums: tuple[str, ...] = ()
+    image_size_gib: float | None = None
+    image_extra_size_mib: float | None = None
+    image_cache: Path
+    min_tmpfs_gib: int = 2
+    tmpfs: bool = True
+    offline: bool = False
+    max_online_resize: str = ""
+    mkfs_options: str = ""
+    journal_size_mib: int | None = None
+    qemu_img_options: str = ""
+    ramdisk: bool = False
+    ramdisk_element: str = "ramdisk"
+    root_label: str = ""
+    fs_type: str = "ext4"
+    install_type: str = ""
+    docker_target: str = ""
+    logfile: str = ""
+    quiet: bool = False
+    trace: int = 0
+    overwrite_old_image: bool = False
+    block_device_config: str = ""
+    elements_path: tuple[Path, ...] = ()
+    phases_path: Path | None = None
+    arguments: tuple[str, ...] = ()
+    events_file: str = ""
+
+    @property
+    def output_stem(self) -> Path:
+        """The outputs' path without their ending (C-015), absolute."""
+        name = self.image_name
+        if len(self.types) == 1 and name.endswith("." + self.types[0]):
+            name = name[: -len(self.types[0]) - 1]
+        return self.cwd / name
+
+    @property
+    def output_name(self) -> str:
+        """IMAGE_NAME as scripts see it: as given, less one ending (C-015)."""
+        suffix = "." + self.types[0]
+        if len(self.types) == 1 and self.image_name.endswith(suffix):
+            return self.image_name[: -len(suffix)]
+        return self.image_name
+
+    def output(self, kind: str) -> Path:
+        """The final path of the output of that type."""
+        return self.output_stem.with_name(f"{self.output_stem.name}.{kind}")
+
+
+def host_arch(*, machine: str) -> str:
+    """DIB's name of the architecture that `uname -m` calls `machine` (C-013)."""
+    if machine.startswith("armv"):
+        return "armhf"
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """`text` split at white space, as a shell does with an unquoted variable."""
+    return tuple(text.split())
+
+
+def types(text: str) -> tuple[str, ...]:
+    """The output types of `-t` (C-016, C-017): any name that could be a file's ending."""
+    chosen = tuple(dict.fromkeys(name for name in text.split(",") if name))
+    for name in chosen:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", name) or name.startswith("-"):
+            raise RecipeError(f"{name!r} is not an image type", where="-t " + text,
+                              hint="use a comma-separated list such as qcow2,raw")
+    if not chosen:
+        raise RecipeError("-t names no image type", hint="use a comma-separated list such as qcow2,raw")
+    return chosen
+
+
+def checksums(text: str) -> tuple[str, ...]:
+    """The kinds of checksum that a DIB_CHECKSUM value asks for (C-021)."""
+    if text in ("", "0"):
+        return ()
+    if text == "1":
+        return CHECKSUMS
+    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for name in chosen:
+        if name not in CHECKSUMS:
+            raise RecipeError(f"unknown checksum {name!r}", where=f"DIB_CHECKSUM={text}",
+                              hint="use 1, md5, sha256 or md5,sha256")
+    return chosen
+
+
+def number(text: str, *, name: str, unit: str) -> float:
+    """A number that a user gave for `name`, in `unit`; decimals are allowed (C-022)."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1 << 40:
+        raise RecipeError(f"{name} must be a number of {unit}, not {text!r}", hint=f"for example {name} 5")
+    return value
+
+
+def whole_number(text: str, *, name: str, unit: str) -> int:
+    """A whole number that a user gave for `name`, in `unit`."""
+    value = number(text, name=name, unit=unit)
+    if value != int(value):
+        raise RecipeError(f"{name} must be a whole number of {unit}, not {text!r}")
+    return int(value)
+
+
+def truth(text: str) -> bool:
+    """A switch as bash arithmetic reads it: empty and 0 are off (C-026)."""
+    return text.strip() not in ("", "0")
+
+
+def integer(text: str, *, name: str) -> int:
+    """A small whole number from the environment; empty is 0."""
+    try:
+        return int(text or 0)
+    except ValueError:
+        raise RecipeError(f"{name} must be a whole number, not {text!r}") from None
+
+
+def from_environment(environment: Mapping[str, str], **given: object) -> Recipe:
+    """A recipe from the caller's environment, and from what its options gave (they win).
+
+    `given` are fields of Recipe; those that are None count as not given.
+
+    Raises:
+        RecipeError: no element at all (C-010), or a value that cannot be.
+    """
+    fields = _environment_fields(environment)
+    fields.update({name: value for name, value in given.items() if value is not None})
+    elements = fields.get("elements") or ()
+    if not isinstance(elements, Sequence) or not elements:
+        raise RecipeError("no elements were named; at least one distribution root element is needed",
+                          hint="name one, for example: disk-image-create debian-minimal vm")
+    return Recipe(**fields)  # type: ignore[arg-type]
+
+
+def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "environment": dict(env),
+        "cwd": Path.cwd(),
+        "arch": env.get("ARCH") or host_arch(machine=os.uname().machine),
+        "image_cache": paths.image_cache(env),
+        "elements_path": _elements_path(env),
+        "skip_base": truth(env.get("SKIP_BASE", "")),
+        "tmpfs": not truth(env.get("DIB_NO_TMPFS", "")),
+        "offline": truth(env.get("DIB_OFFLINE", "")),
+        "overwrite_old_image": truth(env.get("OVERWRITE_OLD_IMAGE", "")),
+        "checksums": checksums(env.get("DIB_CHECKSUM", "")),
+        "trace": integer(env.get("DIB_DEBUG_TRACE", ""), name="DIB_DEBUG_TRACE"),
+        "quiet": truth(env.get("DIB_QUIET", "")),
+        "install_type": env.get("DIB_DEFAULT_INSTALLTYPE", ""),
+        "max_online_resize": env.get("MAX_ONLINE_RESIZE", ""),
+        "mkfs_options": env.get("MKFS_OPTS", ""),
+        "qemu_img_options": env.get("QEMU_IMG_OPTIONS", ""),
+        "root_label": env.get("ROOT_LABEL", ""),
+        "fs_type": env.get("FS_TYPE") or "ext4",
+        "block_device_config": env.get("DIB_BLOCK_DEVICE_CONFIG", ""),
+        "docker_target": env.get("DOCKER_TARGET", ""),
+        "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
+        "image_name": env.get("IMAGE_NAME") or "image",
+        "logfile": env.get("LOGFILE", ""),
+    }
+    if env.get("DIB_IMAGE_SIZE"):
+        fields["image_size_gib"] = number(env["DIB_IMAGE_SIZE"], name="DIB_IMAGE_SIZE", unit="GiB")
+    if env.get("DIB_IMAGE_EXTRA_SIZE"):
+        fields["image_extra_size_mib"] = number(env["DIB_IMAGE_EXTRA_SIZE"], name="DIB_IMAGE_EXTRA_SIZE", unit="MiB")
+    if env.get("DIB_JOURNAL_SIZE"):
+        fields["journal_size_mib"] = whole_number(env["DIB_JOURNAL_SIZE"], name="DIB_JOURNAL_SIZE", unit="MiB")
+    if env.get("DIB_MIN_TMPFS"):
+        fields["min_tmpfs_gib"] = whole_number(env["DIB_MIN_TMPFS"], name="DIB_MIN_TMPFS", unit="GiB")
+    return fields
+
+
+def _elements_path(env: Mapping[str, str]) -> tuple[Path, ...]:
+    """The caller's ELEMENTS_PATH with our own elements at its end (C-028)."""
+    given = tuple(Path(entry).absolute() for entry in env.get("ELEMENTS_PATH", "").split(os.pathsep) if entry)
+    own = paths.elements_dir()
+    return given if own in given else (*given, own)

@@ -1,0 +1,1 @@
+"""Consumers of events: console, log file, JSON lines, timing table."""

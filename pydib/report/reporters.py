@@ -1,0 +1,108 @@
+"""Reporters: each takes events and shows or stores them. `reporter()` joins those that a build wants."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydib import clock, events
+from pydib.errors import RecipeError
+from pydib.report.lines import as_bytes, lines_of
+from pydib.report.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a user wants to see.
+
+    Args:
+        style: `lines` for the log as DIB prints it, `progress` for a live display, `quiet` for nothing.
+        timestamps: whether lines on stdout begin with the time (C-180).
+        logfile: also append the log there, always with the time (C-181); empty for none.
+        events_file: also write every event there as a line of JSON; empty for none.
+    """
+
+    style: str = "lines"
+    timestamps: bool = True
+    logfile: str = ""
+    events_file: str = ""
+
+
+@contextmanager
+def reporter(wishes: Wishes) -> Iterator[events.Reporter]:
+    """One reporter for all that `wishes` names.
+
+    Raises:
+        RecipeError: a file cannot be written.
+    """
+    with ExitStack() as stack:
+        takers: list[events.Reporter] = []
+        if wishes.style == "lines":
+            takers.append(LineLog(sys.stdout.buffer, timestamps=wishes.timestamps))
+        elif wishes.style == "progress":
+            takers.append(stack.enter_context(Progress()))
+        if wishes.logfile:
+            takers.append(LineLog(stack.enter_context(_opened(wishes.logfile, "--logfile")), timestamps=True))
+        if wishes.events_file:
+            takers.append(JsonLines(stack.enter_context(_opened(wishes.events_file, "--events"))))
+
+        def report(event: events.Event) -> None:
+            for take in takers:
+                take(event)
+
+        yield report
+
+
+def _opened(name: str, option: str) -> BinaryIO:
+    try:
+        return Path(name).open("ab")
+    except OSError as error:
+        raise RecipeError(f"{option} {name} cannot be written: {error.strerror}", where=name,
+                          hint="make its directory, or choose another file") from None
+
+
+class LineLog:
+    """Writes the log, a line at a time, unbuffered beyond one event."""
+
+    def __init__(self, stream: BinaryIO, *, timestamps: bool) -> None:
+        self._stream = stream
+        self._timestamps = timestamps
+
+    def __call__(self, event: events.Event) -> None:
+        """Write the lines of `event`."""
+        stamp = clock.stamp(clock.now()) + " | " if self._timestamps else ""
+        data = b"".join(as_bytes(stamp + line) for line in lines_of(event))
+        if data:
+            try:
+                self._stream.write(data)
+                self._stream.flush()
+            except BrokenPipeError:
+                self._stream = _Nowhere()
+
+
+class _Nowhere:
+    """Takes what a reader that went away no longer wants."""
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
+class JsonLines:
+    """Writes each event as a line of JSON with the time under `time`."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def __call__(self, event: events.Event) -> None:
+        """Write `event`."""
+        record = {"time": clock.now().isoformat(), **event.as_json()}
+        self._stream.write(json.dumps(record).encode("ascii") + b"\n")
+        self._stream.flush()

@@ -1,0 +1,122 @@
+"""One phase: source environment.d, then run each script in order (contract sections 4 and 5)."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydib import clock
+from pydib.element.hooks import SCRIPT_NAME, environment_files, scripts_in
+from pydib.errors import HookFailed
+from pydib.events import Note, Output, PhaseFinished, PhaseStarted, Reporter, ScriptFinished, ScriptStarted
+from pydib.host.script import Job, Launcher
+from pydib.runner.source import Sourced, read_answer, source_argv
+
+TARGET_TREE = "/tmp/in_target.d"
+TAIL_LINES = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseRun:
+    """What to run.
+
+    Args:
+        phase: its name; `directory` the folder of the hook tree with its scripts.
+        tree: the hook tree as the engine sees it; `seen_as` as the scripts see it.
+        env: the engine's environment for this phase.
+        cwd: where scripts start, as they see it.
+        root: the chroot of a target phase, None on the host.
+        failure: the build's exit code when a script fails, None for the script's own (C-027).
+        owner: tells which element brought a path of the hook tree.
+        source: tells from which file.
+    """
+
+    phase: str
+    directory: str
+    tree: Path
+    seen_as: str
+    env: Mapping[str, str]
+    cwd: str
+    root: Path | None = None
+    failure: int | None = None
+    owner: Callable[[str], str] = field(default=lambda target: "", repr=False)
+    source: Callable[[str], str] = field(default=lambda target: "", repr=False)
+
+
+class Tail:
+    """The last lines of output, for the error of a failing script."""
+
+    def __init__(self, report: Reporter) -> None:
+        self._report = report
+        self.lines: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def __call__(self, line: str) -> None:
+        """Take one line of a script's output and pass it on."""
+        if "xtrace" in line or "set +o" in line:  # C-182
+            return
+        self.lines.append(line)
+        self._report(Output(text=line))
+
+
+def run_phase(run: PhaseRun, launcher: Launcher, tail: Tail, report: Reporter) -> None:
+    """Run all scripts of a phase. Without a folder of that name in the hook tree nothing happens at all (C-105).
+
+    Raises:
+        HookFailed: environment.d, or a script, ended with another code than 0.
+    """
+    folder = run.tree / run.directory
+    if not folder.is_dir():
+        return
+    begun = clock.monotonic()
+    pattern = run.env.get("RUN_PARTS_REGEX") or SCRIPT_NAME
+    scripts = scripts_in(folder, name_pattern=pattern)
+    report(PhaseStarted(phase=run.phase, directory=str(folder), scripts=len(scripts.names)))
+    if scripts.ignored and run.env.get("DIB_DEBUG_TRACE", "0") != "0":
+        for name in scripts.ignored:
+            report(Note(text=f"Ignoring {run.directory}/{name}: its name does not match {pattern}"))
+    sourced = _source(run, launcher, tail)
+    times = []
+    if sourced is not None:
+        for name in scripts.names:
+            times.append((name, _run_script(run, name, sourced, launcher, tail, report)))
+    times.sort(key=lambda pair: os.fsencode(pair[0]))
+    report(PhaseFinished(phase=run.phase, seconds=clock.monotonic() - begun, scripts=tuple(times)))
+
+
+def _source(run: PhaseRun, launcher: Launcher, tail: Tail) -> Sourced | None:
+    """What environment.d leaves; None when a file ended the phase with `exit 0` (C-091)."""
+    names = environment_files(run.tree)
+    if not names:
+        return Sourced(env=run.env, cwd=run.cwd)
+    files = [f"{run.seen_as}/environment.d/{name}" for name in names]
+    ended = launcher.run(Job(argv=source_argv(files), env=run.env, cwd=run.cwd, root=run.root, capture=True))
+    sourced = read_answer(ended.captured)
+    if sourced is not None and ended.code == 0:
+        return sourced
+    if ended.code == 0:
+        return None
+    raise HookFailed(
+        phase=run.phase, script="environment.d", code=run.failure or ended.code, tail=list(tail.lines),
+        path=f"{run.tree}/environment.d, one of: " + " ".join(names),
+        hint="a file of environment.d used an unset variable, or its last command failed; the lines above name it")
+
+
+def _run_script(run: PhaseRun, name: str, sourced: Sourced, launcher: Launcher, tail: Tail, report: Reporter) -> float:
+    """Run one script; gives its seconds."""
+    target = f"{run.directory}/{name}"
+    element = run.owner(target)
+    tail.lines.clear()
+    report(ScriptStarted(phase=run.phase, script=target, element=element))
+    ended = launcher.run(Job(argv=[f"{run.seen_as}/{target}"], env=sourced.env, cwd=sourced.cwd, root=run.root,
+                             umask=sourced.umask))
+    report(ScriptFinished(phase=run.phase, script=target, element=element, exit_code=ended.code,
+                          seconds=ended.seconds))
+    if ended.code != 0 and sourced.errexit:
+        raise HookFailed(
+            phase=run.phase, script=target, code=run.failure or ended.code, element=element, tail=list(tail.lines),
+            path=run.source(target) or str(run.tree / target),
+            hint=f"mend the script; `break=before-{run.phase}` and `-x` show more")
+    return ended.seconds

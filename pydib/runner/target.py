@@ -1,0 +1,169 @@
+"""The target root around its scripts: system mounts, resolv.conf, the hook tree inside, and tidying (section 5)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydib.errors import CommandFailed, EngineError
+from pydib.host.command import run
+from pydib.host.mount import mount, mounted, mounts_below, unmount_below
+
+RESOLV_CONF = "etc/resolv.conf"
+ORIGINAL = "etc/resolv.conf.ORIG"
+FALLBACK_RESOLVER = "nameserver 8.8.8.8\n"
+IN_TARGET = "tmp/in_target.d"
+
+
+def check_root(root: Path) -> None:
+    """After root.d the target must hold more than scratch directories (C-131).
+
+    Raises:
+        EngineError: it does not.
+    """
+    names = [entry.name for entry in os.scandir(root)]
+    if not any(not name.startswith("lost+found") and not name.endswith("tmp") for name in names):
+        raise EngineError("Failed to deploy the root element: after the root phase the target is empty",
+                          where=str(root), hint="an operating system element must fill $TARGET_ROOT in its root.d")
+
+
+def replace_resolv_conf(root: Path, host_file: Path = Path("/etc/resolv.conf")) -> None:
+    """Put the host's resolv.conf into the target, and its own aside (C-132)."""
+    if not (root / "etc").is_dir():
+        raise EngineError("the target has no /etc", where=str(root),
+                          hint="the operating system element must make it in root.d")
+    inside = root / RESOLV_CONF
+    if inside.is_symlink() or inside.exists():
+        os.replace(inside, root / ORIGINAL)
+    try:
+        text = host_file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        text = FALLBACK_RESOLVER
+    inside.write_text(text, encoding="utf-8", errors="surrogateescape")
+    inside.chmod(0o777)
+
+
+def restore_resolv_conf(root: Path) -> None:
+    """Give the image its own resolv.conf back, unless a script made it a link or immutable (C-161)."""
+    inside, original = root / RESOLV_CONF, root / ORIGINAL
+    if inside.is_symlink() or _is_immutable(inside):
+        original.unlink(missing_ok=True)
+        return
+    inside.unlink(missing_ok=True)
+    if original.is_symlink() or original.exists():
+        os.replace(original, inside)
+
+
+def _is_immutable(path: Path) -> bool:
+    if not path.exists():
+        return False
+    try:
+        return "i" in run("lsattr", "-d", path).split()[0]
+    except (CommandFailed, IndexError):
+        return False
+
+
+@contextmanager
+def system_mounts(root: Path) -> Iterator[None]:
+    """proc, the host's /dev, a devpts of its own and a read-only sysfs in the target (C-133).
+
+    In the end these go, and with them whatever scripts have mounted meanwhile; what was there before stays.
+    """
+    for name in ("proc", "dev", "sys"):
+        if not (root / name).is_dir():
+            raise EngineError(f"the target has no folder /{name}", where=str(root),
+                              hint="the operating system element must make it in root.d")
+    before = [found.target for found in mounts_below(root)]
+    try:
+        mount("proc", root / "proc", fstype="proc")
+        mount("/dev", root / "dev", options="bind")
+        if (root / "dev/pts").is_dir():
+            mount("devpts", root / "dev/pts", fstype="devpts", options="gid=5,mode=620,ptmxmode=666")
+        mount("sysfs", root / "sys", fstype="sysfs", options="ro")
+        yield
+    finally:
+        unmount_below(root, itself=False, keep=before)
+
+
+@contextmanager
+def hook_tree_inside(tree: Path, root: Path) -> Iterator[None]:
+    """The hook tree, read-only, at /tmp/in_target.d of the target (C-140)."""
+    if not (root / "tmp").is_dir():
+        raise EngineError("the target has no folder /tmp", where=str(root),
+                          hint="the operating system element must make it in root.d, mode 1777")
+    place = root / IN_TARGET
+    try:
+        place.mkdir()
+    except FileExistsError:
+        raise EngineError("/tmp/in_target.d exists in the target already", where=str(place),
+                          hint="a script made it; the engine needs that name (C-140)") from None
+    try:
+        with mounted(tree, place, options="bind,ro"):
+            yield
+    finally:
+        place.rmdir()
+
+
+def release_tree(root: Path) -> None:
+    """Before the tree moves into the image: nothing may stay mounted in it (C-150)."""
+    lost_and_found = root / "lost+found"
+    if lost_and_found.is_dir() and not lost_and_found.is_symlink():
+        shutil.rmtree(lost_and_found)
+    unmount_below(root, itself=False)
+
+
+def tidy_tree(root: Path) -> None:
+    """Empty /tmp, the files below /var/log, and remove logs in /root (C-162)."""
+    _empty(root / "tmp")
+    for path in _files_below(root / "var/log"):
+        os.truncate(path, 0)
+    for path in _files_below(root / "root"):
+        if path.name.endswith(".log"):
+            path.unlink()
+
+
+def _empty(folder: Path) -> None:
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    unmount_below(folder, itself=False)
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Regular files; links are not followed, since they may lead out of the target."""
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for place, _, names in os.walk(folder):
+        for name in names:
+            path = Path(place, name)
+            if stat.S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+def tree_size_kib(tree: Path) -> int:
+    """Disk usage of `tree` in KiB, on its own filesystem only (C-224)."""
+    return int(run("du", "--summarize", "--one-file-system", "--block-size=1024", "--", tree).split()[0])
+
+
+def copy_tree(tree: Path, target: Path) -> None:
+    """Copy all that is in `tree`, hidden names and the root folder's own mode too (C-155), into `target`.
+
+    Raises:
+        EngineError: the image is too small, or something could not be copied.
+    """
+    try:
+        run("cp", "--archive", "--sparse=auto", "--", f"{tree}/.", f"{target}/")
+    except CommandFailed as error:
+        hint = ""
+        if "No space left" in error.output:
+            hint = "the image is too small for the tree: give --image-size (GiB) or --image-extra-size (MiB)"
+        raise EngineError(f"the tree could not be copied into the image: {error.what}", where=str(target),
+                          hint=hint) from None

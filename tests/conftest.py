@@ -1,0 +1,24 @@
+"""What all tests share: the fixtures folder, and why a machine cannot run some of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the real kernel need root."""
+    if os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("machine"):
+                item.add_marker(pytest.mark.skip(reason="needs root: loop devices and mounts"))
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder `fixtures/`."""
+    return FIXTURES
