@@ -51,6 +51,7 @@ class Prepared:
     plan: Plan
     graph: Graph
     wanted: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -88,17 +89,27 @@ def prepare(recipe: Recipe) -> Prepared:
     _, wanted, resolution = find_and_resolve(recipe)
     entries = merge(resolution.elements)
     phases = load_phases([paths.phases_dir(), *([recipe.phases_path] if recipe.phases_path else [])])
-    graph = blockdev.load(
-        blockdev.choose(recipe.block_device_config, [element.path for element in resolution.elements], recipe.arch),
-        root=root_defaults(recipe))
+    choice = blockdev.choose(recipe.block_device_config, elements=[element.path for element in resolution.elements],
+                             arch=recipe.arch)
+    graph = blockdev.load(choice.text, where=choice.where, root=root_defaults(recipe),
+                          sector_bytes=recipe.block_size_bytes)
     plan = make_plan(recipe, resolution, entries, phases)
-    return Prepared(recipe=recipe, plan=plan, graph=graph, wanted=wanted)
+    return Prepared(recipe=recipe, plan=plan, graph=graph, wanted=wanted,
+                    warnings=(*_overrides(resolution), *choice.warnings))
+
+
+def _overrides(resolution: Resolution) -> list[str]:
+    """What DIB warns of, too: an element on ELEMENTS_PATH stands before another of its name (C-053)."""
+    own = paths.elements_dir()
+    return [f"element {element.name} in {element.path} is used; {path} has the same name"
+            for element in resolution.elements for path in element.overrides if path.parent != own]
 
 
 def root_defaults(recipe: Recipe) -> RootDefaults:
     """What the recipe says of the root filesystem (C-213, C-225)."""
-    return RootDefaults(fs_type=recipe.fs_type, label=recipe.root_label, options=recipe.mkfs_options,
-                        journal_mib=recipe.journal_size_mib, max_online_resize=recipe.max_online_resize)
+    return RootDefaults(fs_type=recipe.fs_type, label=recipe.root_label, options=tuple(recipe.mkfs_options.split()),
+                        journal_mib=recipe.journal_size_mib, max_online_resize=recipe.max_online_resize,
+                        metadata_csum=recipe.environment.get("DIB_RELEASE") != "trusty")
 
 
 def check_machine(prepared: Prepared) -> None:
@@ -117,7 +128,7 @@ def check_machine(prepared: Prepared) -> None:
             require_tool(SUCCESS_TOOLS.get(kind, "qemu-img"), why=f"it makes {kind} outputs")
     for unknown in set(prepared.outputs) & {"docker", "aci", "vhd"}:
         raise ToolMissing(f"output type {unknown} is not supported yet", hint="use qcow2, raw, tar, tgz or squashfs")
-    prepared.graph.check_machine()
+    blockdev.check_machine(prepared.graph)
 
 
 # --- entering ---------------------------------------------------------------------------------------------------
@@ -153,9 +164,11 @@ def _make_folder(path: Path) -> None:
 def carry_out(order: Order, report: events.Reporter) -> None:
     """Do what the plan says, inside the namespaces."""
     begun = clock.monotonic()
-    recipe, plan = order.prepared.recipe, order.prepared.plan
+    plan = order.prepared.plan
     report(events.BuildStarted(version=__version__, elements=order.prepared.wanted))
     report(events.ElementsResolved(elements=plan.resolution.names))
+    for warning in order.prepared.warnings:
+        report(events.Warned(text=warning))
     report(events.Note(text=f"Building in {order.layout.build_dir}"))
     with _unwinding(report) as stack:
         build = Build(order, report, stack)
@@ -214,7 +227,7 @@ class Build:
     def _answers(self) -> dict[str, str]:
         answers = self.graph.answers
         return {"DIB_ROOT_LABEL": answers.root_label, "DIB_ROOT_FSTYPE": answers.root_fstype,
-                "DIB_BOOT_LABEL": answers.boot_label, "DIB_MOUNTPOINTS": answers.mount_points}
+                "DIB_BOOT_LABEL": answers.boot_label, "DIB_MOUNTPOINTS": "|".join(answers.mount_points)}
 
     def make_room(self) -> None:
         """Put the build on a tmpfs when there is memory for it (C-124), and make its folders."""

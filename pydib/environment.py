@@ -1,4 +1,4 @@
-"""The environment that scripts see: the engine's variables, outside and inside the target (contract section 5). Pure."""
+"""The environment that scripts see: the engine's variables, on the host and in the target (contract section 5). Pure."""
 
 from __future__ import annotations
 

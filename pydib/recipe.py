@@ -56,6 +56,7 @@ class Recipe:
     trace: int = 0
     overwrite_old_image: bool = False
     block_device_config: str = ""
+    block_size_bytes: int | None = None
     elements_path: tuple[Path, ...] = ()
     phases_path: Path | None = None
     arguments: tuple[str, ...] = ()
@@ -201,6 +202,8 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         fields["image_extra_size_mib"] = number(env["DIB_IMAGE_EXTRA_SIZE"], name="DIB_IMAGE_EXTRA_SIZE", unit="MiB")
     if env.get("DIB_JOURNAL_SIZE"):
         fields["journal_size_mib"] = whole_number(env["DIB_JOURNAL_SIZE"], name="DIB_JOURNAL_SIZE", unit="MiB")
+    if env.get("DIB_BLOCK_SIZE"):
+        fields["block_size_bytes"] = whole_number(env["DIB_BLOCK_SIZE"], name="DIB_BLOCK_SIZE", unit="bytes")
     if env.get("DIB_MIN_TMPFS"):
         fields["min_tmpfs_gib"] = whole_number(env["DIB_MIN_TMPFS"], name="DIB_MIN_TMPFS", unit="GiB")
     return fields

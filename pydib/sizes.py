@@ -42,8 +42,8 @@ def parse_size(text: object, *, whole: int | None = None) -> int:
         return int(whole * float(relative[1] or 1) / 100)
     absolute = _ABSOLUTE.match(stripped)
     if not absolute or absolute[2] not in UNITS or absolute[1] == ".":
-        raise BlockDeviceConfigError(f"{text!r} is not a size",
-                                     hint=f"write a number and one of {' '.join(unit for unit in UNITS if unit)}, or N%")
+        units = " ".join(unit for unit in UNITS if unit)
+        raise BlockDeviceConfigError(f"{text!r} is not a size", hint=f"write a number and one of {units}, or N%")
     return int(float(absolute[1] or 1) * UNITS[absolute[2]])
 
 

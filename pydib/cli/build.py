@@ -60,7 +60,7 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
         RecipeError: a value that cannot be.
     """
     fields = {name: value for name, value in options.items() if value not in (None, (), "", False, 0)
-              or name in ("tmpfs",) and value is False}
+              or (name == "tmpfs" and value is False)}
     environment = dict(os.environ)
     if release := fields.pop("release", None):
         environment["DIB_RELEASE"] = release

@@ -189,7 +189,8 @@ def make_recipe(given: Mapping[str, Any], elements: Sequence[str], environment: 
 
 def _cleared(environment: Mapping[str, str]) -> dict[str, str]:
     """What `-c` leaves of the environment (C-007): enough to run programs, and to reach the network."""
-    kept = ("HOME", "USER", "LOGNAME", "PATH", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy", "ELEMENTS_PATH")
+    kept = ("HOME", "USER", "LOGNAME", "PATH", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
+            "ELEMENTS_PATH")
     return {name: environment[name] for name in kept if name in environment}
 
 

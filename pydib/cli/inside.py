@@ -35,8 +35,12 @@ def main() -> int:
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     """The first signal ends the build; later ones must not end its cleaning up."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, _heard_already)
     raise Interrupted(number)
+
+
+def _heard_already(number: int, _frame: FrameType | None) -> None:
+    """Does nothing. SIG_IGN would make Python complain about a signal that is pending already."""
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def command(as_json: bool, **options: Any) -> None:
     if as_json:
         sys.stdout.write(json.dumps(_facts(prepared), indent=2) + "\n")
     else:
-        sys.stdout.write(template.render("plan.txt", **_facts(prepared)))
+        sys.stdout.write(template.render("plan.txt.j2", **_facts(prepared)))
 
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
@@ -31,5 +31,5 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         **prepared.plan.as_json(),
         "wanted": list(prepared.wanted),
         "disk": {"root_label": answers.root_label, "root_fstype": answers.root_fstype,
-                 "boot_label": answers.boot_label, "mount_points": answers.mount_points.split("|")},
+                 "boot_label": answers.boot_label, "mount_points": list(answers.mount_points)},
     }

@@ -61,7 +61,8 @@ def _entries(element: Element) -> Iterator[Entry]:
             elif top.is_file() and not top.name.endswith(".pyc"):
                 yield Entry(source=source, target=top.name, element=element.name, is_dir=False)
     except OSError as error:
-        raise ElementError(f"element {element.name} cannot be read: {error.strerror}", where=str(element.path)) from None
+        raise ElementError(f"element {element.name} cannot be read: {error.strerror}",
+                           where=str(element.path)) from None
 
 
 def _inside(element: Element, folder: Path) -> Iterator[Entry]:
@@ -101,7 +102,8 @@ def scripts_in(folder: Path, *, name_pattern: str = SCRIPT_NAME) -> Scripts:
     A script is a regular file, or a link to one, that is executable and whose name matches.
     """
     pattern = re.compile(name_pattern)
-    chosen, ignored = [], []
+    chosen: list[str] = []
+    ignored: list[str] = []
     for name, mode in _files(folder):
         if not mode & 0o111:
             continue

@@ -7,6 +7,7 @@ pipe to close.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -69,10 +70,8 @@ class Launcher:
     def __enter__(self) -> Launcher:
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
-        try:
+        with contextlib.suppress(OSError):  # an unprivileged user may be at the limit; the default size does
             fcntl.fcntl(self._write_end, _F_SETPIPE_SZ, _PIPE_BYTES)
-        except OSError:
-            pass  # an unprivileged user may be at the limit; the default size does
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
@@ -159,11 +158,9 @@ class Launcher:
 def _read_available(descriptor: int) -> bytes:
     os.set_blocking(descriptor, False)
     parts = []
-    try:
+    with contextlib.suppress(BlockingIOError):
         while chunk := os.read(descriptor, _CHUNK):
             parts.append(chunk)
-    except BlockingIOError:
-        pass
     return b"".join(parts)
 
 

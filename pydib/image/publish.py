@@ -11,13 +11,11 @@ from pathlib import Path
 
 from pydib.errors import ImageError
 
-_BUFFER_BYTES = 1 << 20
-
 
 def checksum_lines(path: Path, kinds: Sequence[str], *, shown_as: str) -> dict[str, str]:
     """For each kind of checksum the line that md5sum or sha256sum would print for `path` (C-236)."""
     def one(kind: str) -> str:
-        with path.open("rb", buffering=_BUFFER_BYTES) as stream:
+        with path.open("rb") as stream:
             return hashlib.file_digest(stream, kind).hexdigest()
 
     with ThreadPoolExecutor() as pool:

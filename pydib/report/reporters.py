@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -82,17 +83,7 @@ class LineLog:
                 self._stream.write(data)
                 self._stream.flush()
             except BrokenPipeError:
-                self._stream = _Nowhere()
-
-
-class _Nowhere:
-    """Takes what a reader that went away no longer wants."""
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
+                self._stream = io.BytesIO()  # the reader went away; the build goes on
 
 
 class JsonLines:

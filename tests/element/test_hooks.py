@@ -54,8 +54,8 @@ def test_sub_folders_of_one_name_merge(fs: FakeFilesystem) -> None:
 
 def test_scripts_run_in_the_order_of_sort_n(fs: FakeFilesystem) -> None:
     """The order that DIB's runner was seen to use (C-085)."""
-    expected = ("-5neg 00-zero ABC _u abc 1e3x 9-nine 9a 010-octal 10-ten 10_x 27-link 050-c 50-B 50-a "
-                "100-hundred").split()
+    expected = ["-5neg", "00-zero", "ABC", "_u", "abc", "1e3x", "9-nine", "9a", "010-octal", "10-ten", "10_x",
+                "27-link", "050-c", "50-B", "50-a", "100-hundred"]
     for name in reversed(expected):
         fs.create_file(f"/tree/install.d/{name}", st_mode=0o100755)
     assert list(scripts_in(Path("/tree/install.d")).names) == expected

@@ -92,7 +92,8 @@ echo "LEAKS ${PYTHONPATH-none} ${TMPDIR-none} ${LD_PRELOAD-none}"
 
 
 def test_resolv_conf_of_the_host_during_the_build_and_the_image_s_own_afterwards(builder: Builder) -> None:
-    builder.script("probe", "root.d/50-own", "#!/bin/bash\necho 'nameserver 192.0.2.7' > $TARGET_ROOT/etc/resolv.conf\n")
+    builder.script("probe", "root.d/50-own", "#!/bin/bash\n"
+                   "echo 'nameserver 192.0.2.7' > $TARGET_ROOT/etc/resolv.conf\n")
     builder.script("probe", "install.d/50-look", "#!/bin/bash\necho DURING $(cat /etc/resolv.conf)\n")
     done = builder.run("-t", "raw", "tiny-os", "probe")
     assert done.returncode == 0, done.stdout
@@ -107,7 +108,8 @@ def test_what_scripts_leave_in_tmp_and_logs_stays_out(builder: Builder) -> None:
                                                    "echo log > /var/log/some.log\necho log > /root/x.log\n")
     done = builder.run("-t", "tar", "tiny-os", "probe")
     assert done.returncode == 0, done.stdout
-    listed = subprocess.run(["tar", "-tvf", builder.out / "disk.tar"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["tar", "-tvf", builder.out / "disk.tar"], capture_output=True, text=True,
+                            check=True).stdout
     assert "quote" not in listed
     assert "x.log" not in listed
     assert re.search(r" 0 \S+ \S+ \./var/log/some\.log", listed)

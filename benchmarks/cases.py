@@ -1,0 +1,89 @@
+"""What is measured: each case gives its two sides."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks import oracle
+from benchmarks.harness import Result, Side, compare
+
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "elements"
+HOOK_PHASES = ("extra-data", "pre-install", "install", "post-install", "post-root", "finalise")
+HOOKS = 300
+ROOT_MIB = 170
+
+
+def _ours(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def _clean_environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DIB_")}
+    return {**kept, **more}
+
+
+def _emptied(folder: Path) -> Callable[[], None]:
+    def empty() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    return empty
+
+
+def _builds(case: str, place: Path, arguments: list[str], env: dict[str, str], *, own_elements: bool = False
+            ) -> tuple[Side, Side]:
+    """The same disk-image-create line for both. With `own_elements` each side uses the elements that it brings."""
+    out = place / "out"
+    given = dict(env)
+    if not own_elements:
+        given["ELEMENTS_PATH"] = os.pathsep.join([str(place / "elements"), str(FIXTURES)])
+    line = ["-o", str(out / "disk"), *arguments]
+    ours = Side(name="pydib", argv=[_ours("disk-image-create"), *line], env=given, cwd=place, before=_emptied(out))
+    theirs = Side(name=f"DIB {oracle.VERSION}", argv=oracle.command(*line), env=given, cwd=place,
+                  before=_emptied(out))
+    return ours, theirs
+
+
+def resolve(place: Path, runs: int) -> Result:
+    """Python's start, and resolution over DIB's own tree; the baseline is DIB's element-info."""
+    env = _clean_environment(ELEMENTS_PATH=str(oracle.elements_folder()))
+    names = ["debian-minimal", "vm", "block-device-gpt", "cloud-init", "openssh-server", "growroot"]
+    library = oracle.elements_folder().parent / "lib" / "element-info.py"
+    ours = Side(name="pydib", argv=[_ours("pydib"), "resolve", *names], env=env, cwd=place)
+    theirs = Side(name="DIB element-info", argv=[str(oracle.install() / "bin" / "python"), str(library), *names],
+                  env=env, cwd=place)
+    return compare("resolve, 130 elements", ours, theirs, runs=max(runs, 7), goal=1.0, warm_up=True)
+
+
+def hooks(place: Path, runs: int) -> Result:
+    """300 empty hooks over six phases and a root of 170 MB, to raw."""
+    element = place / "elements" / "many-hooks"
+    for phase in HOOK_PHASES:
+        folder = element / f"{phase}.d"
+        folder.mkdir(parents=True)
+        for number in range(HOOKS // len(HOOK_PHASES)):
+            script = folder / f"{number:03d}-empty"
+            script.write_text("#!/bin/sh\n")
+            script.chmod(0o755)
+    filler = element / "root.d" / "50-fill"
+    filler.parent.mkdir()
+    filler.write_text(f"#!/bin/bash\nhead -c {ROOT_MIB << 20} /dev/zero | tr '\\0' x > \"$TARGET_ROOT/filler\"\n")
+    filler.chmod(0o755)
+    ours, theirs = _builds("hooks", place, ["-n", "-t", "raw", "-a", "amd64", "tiny-os", "many-hooks"],
+                           _clean_environment())
+    return compare("300 empty hooks, 170 MB root, raw", ours, theirs, runs=runs, goal=0.25, warm_up=True)
+
+
+def debian(place: Path, runs: int) -> Result:
+    """debian-minimal vm to compressed qcow2, each with its own elements and a warm package cache."""
+    mirror = os.environ.get("DIB_DISTRIBUTION_MIRROR")
+    env = _clean_environment(DIB_IMAGE_CACHE=str(place / "cache"), DIB_RELEASE="bookworm",
+                             **({"DIB_DISTRIBUTION_MIRROR": mirror} if mirror else {}))
+    ours, theirs = _builds("debian", place, ["debian-minimal", "vm"], env, own_elements=True)
+    return compare("debian-minimal vm, qcow2 (zlib)", ours, theirs, runs=runs, goal=0.7, warm_up=True)
+
+
+CASES: dict[str, Callable[[Path, int], Result]] = {"resolve": resolve, "hooks": hooks, "debian": debian}

@@ -1,0 +1,91 @@
+"""Timing two commands in turn, A B A B ..., and telling medians and their ratio."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One of the two: its name, command and environment; `before` is called, untimed, ahead of each run."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    cwd: Path
+    before: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Seconds of each run of ours and of the baseline, and what the ratio of the medians may be at most."""
+
+    case: str
+    ours: tuple[float, ...]
+    baseline: tuple[float, ...]
+    baseline_name: str
+    goal: float
+
+    @property
+    def ratio(self) -> float:
+        """Median of ours over median of the baseline."""
+        return statistics.median(self.ours) / statistics.median(self.baseline)
+
+
+def timed(side: Side) -> float:
+    """Seconds of one run.
+
+    Raises:
+        SystemExit: the command failed; the end of its output is told.
+    """
+    side.before()
+    begun = time.monotonic()
+    done = subprocess.run(side.argv, env=dict(side.env), cwd=side.cwd, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    seconds = time.monotonic() - begun
+    if done.returncode:
+        tail = done.stdout.decode(errors="replace").splitlines()[-25:]
+        raise SystemExit(f"benchmarks: {side.name} ended with {done.returncode}\n" + "\n".join(tail))
+    return seconds
+
+
+def compare(case: str, ours: Side, baseline: Side, *, runs: int, goal: float, warm_up: bool = False) -> Result:
+    """Run both sides in turn `runs` times."""
+    if warm_up:
+        timed(ours)
+        timed(baseline)
+    pairs = [(timed(ours), timed(baseline)) for _ in range(runs)]
+    return Result(case=case, ours=tuple(a for a, _ in pairs), baseline=tuple(b for _, b in pairs),
+                  baseline_name=baseline.name, goal=goal)
+
+
+def machine_card() -> dict[str, str]:
+    """What the figures were measured on."""
+    memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
+    return {"cores": str(os.cpu_count()), "memory": memory.split(":")[1].strip(), "kernel": platform.release(),
+            "python": platform.python_version(), "time": time.strftime("%Y-%m-%d %H:%M:%S %z")}
+
+
+def table(results: Sequence[Result]) -> str:
+    """The results as text."""
+    lines = [f"{'case':<34} {'pydib s':>9} {'baseline s':>11} {'ratio':>7} {'goal':>6}  baseline"]
+    for result in results:
+        mark = "" if result.ratio <= result.goal else "  missed"
+        lines.append(f"{result.case:<34} {statistics.median(result.ours):>9.3f} "
+                     f"{statistics.median(result.baseline):>11.3f} {result.ratio:>7.3f} {result.goal:>6.2f}  "
+                     f"{result.baseline_name}{mark}")
+    return "\n".join(lines)
+
+
+def save(results: Sequence[Result], path: Path) -> None:
+    """The results, every run of them, as JSON."""
+    rows = [{**asdict(result), "ratio": result.ratio} for result in results]
+    path.write_text(json.dumps({"machine": machine_card(), "results": rows}, indent=2) + "\n")

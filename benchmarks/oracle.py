@@ -1,0 +1,56 @@
+"""The baseline: diskimage-builder from PyPI, in a virtual environment of its own, kept in a cache folder.
+
+Where the kernel has no device-mapper, DIB's kpartx and dmsetup cannot work; two stand-ins, mounted over them in a
+private mount namespace, then map partitions with partx, which costs DIB nothing that it would not spend otherwise.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+VERSION = "3.43.0"
+STAND_INS = Path(__file__).resolve().parent / "stand-ins"
+
+
+def environment_folder() -> Path:
+    """Where the oracle is installed."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "pydib-oracle" / VERSION
+
+
+def install() -> Path:
+    """Install the oracle if it is not there yet; gives its virtual environment."""
+    folder = environment_folder()
+    if not (folder / "bin" / "disk-image-create").exists():
+        venv.create(folder, with_pip=True, clear=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", f"diskimage-builder=={VERSION}"], check=True)
+    return folder
+
+
+def elements_folder() -> Path:
+    """The oracle's own elements."""
+    found = sorted(install().glob("lib/python3*/site-packages/diskimage_builder/elements"))
+    return found[0]
+
+
+def command(*arguments: str) -> list[str]:
+    """A command line that runs the oracle's disk-image-create on this machine."""
+    program = [str(install() / "bin" / "disk-image-create"), *arguments]
+    if Path("/dev/mapper/control").exists():
+        return program
+    script = 'set -e; stand_ins=$1; shift; for name in kpartx dmsetup; do path=$(command -v "$name" || true); ' \
+             'if [ -n "$path" ]; then mount --bind "$stand_ins/$name" "$(readlink -f "$path")"; fi; done; exec "$@"'
+    return ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "oracle", str(STAND_INS), *program]
+
+
+def check() -> None:
+    """End with a message if the oracle cannot run here."""
+    if os.geteuid() != 0:
+        sys.exit("benchmarks: comparing with DIB needs root")
+    if shutil.which("unshare") is None:
+        sys.exit("benchmarks: unshare is missing; apt-get install util-linux")

@@ -1,0 +1,24 @@
+# The mirror has no default here: without DIB_DISTRIBUTION_MIRROR it is found out on the build host
+# (bootstrap-sources/debian).
+export DISTRO_NAME=debian
+export DIB_RELEASE=${DIB_RELEASE:-stable}
+export DIB_INIT_SYSTEM=systemd
+export EFI_BOOT_DIR=EFI/debian
+
+export DIB_DEBIAN_COMPONENTS=${DIB_DEBIAN_COMPONENTS:-main}
+export DIB_DEBIAN_COMPONENTS_WS=${DIB_DEBIAN_COMPONENTS//,/ }
+export DIB_DISTRIBUTION_MIRROR=${DIB_DEBIAN_DISTRIBUTION_MIRROR:-${DIB_DISTRIBUTION_MIRROR:-}}
+
+# What root.d/75 and package-installs.yaml ask for: with mmdebstrap all of it comes in the one run of the bootstrap.
+DIB_BOOTSTRAP_PACKAGES="${DIB_BOOTSTRAP_PACKAGES:-} systemd-sysv busybox sudo gnupg2 python3 netbase"
+case "${ARCH:-}" in
+    amd64 | arm64) DIB_BOOTSTRAP_PACKAGES+=" linux-image-$ARCH" ;;
+esac
+# Before bookworm systemd-resolved is a part of systemd. Where another element brings its own way to the network,
+# that one also knows about name servers.
+case "$DIB_RELEASE ${IMAGE_ELEMENT:-} " in
+    stretch* | buster* | bullseye*) ;;
+    *" debian "* | *" cloud-init "* | *" simple-init "* | *" dhcp-all-interfaces "*) ;;
+    *) DIB_BOOTSTRAP_PACKAGES+=" systemd-resolved" ;;
+esac
+export DIB_BOOTSTRAP_PACKAGES

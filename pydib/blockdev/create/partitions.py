@@ -1,0 +1,149 @@
+"""Partition tables on a loop device, and devices for their partitions (contract C-216 to C-218)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydib.blockdev.table import Slot, Table, sfdisk_script
+from pydib.errors import BlockDeviceError, CommandFailed, PydibError, ToolMissing
+from pydib.events import Note, Reporter
+from pydib.host.command import find_tool, run
+from pydib.host.loop import add_partition, attached, drop_partitions, locked
+
+DEVICE_MAPPER = Path("/dev/mapper/control")
+NO_UDEV = {"DM_DISABLE_UDEV": "1", "LC_ALL": "C"}
+"""libdevmapper then makes device nodes itself. Waiting for udev would never end in an IPC namespace of our own,
+where udev cannot see the semaphore on which we wait."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disk:
+    """An image attached as `device`, with its partition table."""
+
+    image: Path
+    device: str
+    table: Table
+
+
+class Unavailable(Exception):
+    """A way to map partitions does not work here; the text says why."""
+
+
+def write_table(disk: Disk) -> None:
+    """Write the partition table. The kernel is not told: `map_partitions` does that.
+
+    Raises:
+        CommandFailed, ToolMissing: from sfdisk.
+    """
+    run("sfdisk", "--quiet", "--wipe=always", "--no-reread", "--no-tell-kernel", disk.device,
+        stdin=sfdisk_script(disk.table).encode())
+
+
+def map_partitions(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, str]:
+    """Devices for the partitions of `disk`, by partition name, for as long as `stack` is open.
+
+    The first way that works is taken: device-mapper (kpartx), the kernel's own partitions (as partx makes them),
+    loop devices with an offset. Which one, and why not those before it, goes to `report`.
+
+    Raises:
+        BlockDeviceError: no way works.
+    """
+    refused: list[str] = []
+    for name, way in WAYS.items():
+        try:
+            with ExitStack() as attempt:
+                found = way(disk, attempt)
+                stack.push(attempt.pop_all())
+        except Unavailable as reason:
+            refused.append(f"{name}: {reason}")
+            continue
+        without = f" ({'; '.join(refused)})" if refused else ""
+        report(Note(text=f"partitions of {disk.device} are mapped by {name}{without}"))
+        return found
+    raise BlockDeviceError("the partitions cannot be mapped to devices", where=f"{disk.device}: {'; '.join(refused)}",
+                           hint="run on a kernel with device-mapper, or one that allows partitions on loop devices")
+
+
+def has_device_mapper() -> bool:
+    """Whether the kernel has device-mapper and lets us use it. Opening the file loads the module, if there is one."""
+    try:
+        os.close(os.open(DEVICE_MAPPER, os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _by_kpartx(disk: Disk, stack: ExitStack) -> dict[str, str]:
+    if not has_device_mapper():
+        raise Unavailable("this kernel has no device-mapper")
+    if not find_tool("kpartx"):
+        raise Unavailable("kpartx is not installed")
+    stack.callback(_kpartx_delete, disk.device)
+    _run_kpartx("-a", disk.device)
+    devices = {slot.name: f"/dev/mapper/{Path(disk.device).name}p{slot.number}" for slot in disk.table.partitions}
+    missing = [device for device in devices.values() if not Path(device).exists()]
+    if missing:
+        raise Unavailable(f"kpartx did not make {missing[0]}")
+    return devices
+
+
+def _run_kpartx(action: str, device: str) -> None:
+    try:
+        run("kpartx", action, device, env={**os.environ, **NO_UDEV})
+    except CommandFailed as problem:
+        raise Unavailable(f"kpartx {action} ended with exit code {problem.code}") from None
+
+
+def _kpartx_delete(device: str) -> None:
+    run("kpartx", "-d", device, env={**os.environ, **NO_UDEV})
+
+
+def _by_kernel(disk: Disk, stack: ExitStack) -> dict[str, str]:
+    drop_partitions(disk.device)
+    stack.callback(drop_partitions, disk.device)
+    return {slot.name: _kernel_partition(disk, slot) for slot in disk.table.partitions}
+
+
+def _kernel_partition(disk: Disk, slot: Slot) -> str:
+    extent = disk.table.extent(slot)
+    try:
+        return add_partition(disk.device, slot.number, start_bytes=extent.offset_bytes, size_bytes=extent.size_bytes)
+    except OSError as problem:
+        raise Unavailable(f"the kernel refuses partitions on {disk.device}: {problem.strerror}") from None
+
+
+def _by_offset(disk: Disk, stack: ExitStack) -> dict[str, str]:
+    found = {}
+    for slot in disk.table.partitions:
+        extent = disk.table.extent(slot)
+        try:
+            found[slot.name] = stack.enter_context(
+                attached(disk.image, sector_bytes=disk.table.sector_bytes, offset_bytes=extent.offset_bytes,
+                         size_bytes=extent.size_bytes))
+        except (BlockDeviceError, ToolMissing) as problem:
+            raise Unavailable(problem.what) from None
+    return found
+
+
+WAYS: Mapping[str, Callable[[Disk, ExitStack], dict[str, str]]] = {
+    "kpartx": _by_kpartx, "partx": _by_kernel, "offset loop devices": _by_offset,
+}
+"""In the order in which they are tried."""
+
+
+def partition_disk(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, str]:
+    """Write the table of `disk` and map its partitions, with udev kept away from the device meanwhile and after.
+
+    Raises:
+        PydibError: as `write_table` and `map_partitions`.
+    """
+    stack.enter_context(locked(disk.device))
+    write_table(disk)
+    return map_partitions(disk, stack, report)
+
+
+__all__ = ["Disk", "PydibError", "has_device_mapper", "partition_disk"]

@@ -1,0 +1,1 @@
+"""Looking into images, booting them, and telling what this machine can do."""
