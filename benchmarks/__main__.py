@@ -31,7 +31,7 @@ def main() -> int:
         print(table(results[-1:]) if len(results) == 1 else table(results[-1:]).splitlines()[1], flush=True)
     if options.json:
         save(results, options.json)
-    return 1 if any(result.ratio > result.goal for result in results) else 0
+    return 1 if not all(result.met for result in results) else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The environment that scripts see: the engine's variables, on the host and in the target (contract section 5). Pure."""
+"""What scripts see as their environment, on the host and in the target (contract section 5). Pure."""
 
 from __future__ import annotations
 

@@ -9,20 +9,18 @@ Scripts of elements do not come through here: `host/script.py` runs those.
 
 from __future__ import annotations
 
+import functools
 import glob
+import importlib
 import io
 import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from pydib.errors import CommandFailed, EngineError, ToolMissing
-
-_glob = glob.glob
-import sh  # noqa: E402
-
-glob.glob = _glob
 
 PACKAGES = {
     "blkid": "util-linux", "btrfs": "btrfs-progs", "debootstrap": "debootstrap", "kpartx": "kpartx",
@@ -35,6 +33,15 @@ PACKAGES = {
 """Debian's package for a tool, for the advice in an error."""
 
 SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
+
+
+@functools.cache
+def _sh() -> ModuleType:
+    """The library, imported when the first program runs: that takes longer than many a command of ours."""
+    kept = glob.glob
+    module = importlib.import_module("sh")
+    glob.glob = kept
+    return module
 
 
 def _search_path() -> str:
@@ -83,6 +90,7 @@ def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | Non
                           hint="keep programs out of tests that use pyfakefs")
     program = words[0] if "/" in words[0] else require_tool(words[0])
     environment = dict(env) if env is not None else {**os.environ, "LC_ALL": "C", "PATH": _search_path()}
+    sh = _sh()
     out, err = io.BytesIO(), io.BytesIO()
     try:
         done = sh.Command(program)(

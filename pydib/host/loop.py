@@ -108,8 +108,9 @@ def add_partition(device: str, number: int, *, start_bytes: int, size_bytes: int
     Raises:
         OSError: the kernel refuses; EINVAL when it has no partitions on loop devices at all.
     """
-    _blkpg(device, _BLKPG_ADD, _Partition(start=start_bytes, length=size_bytes, number=number))
     name = f"{Path(device).name}p{number}"
+    if not _is_known(name, start_bytes, size_bytes):  # udev or the kernel may have been faster
+        _blkpg(device, _BLKPG_ADD, _Partition(start=start_bytes, length=size_bytes, number=number))
     return str(_node(name))
 
 
@@ -203,6 +204,15 @@ def _node(name: str) -> Path:
 def _device_number(name: str) -> int:
     major, minor = (SYS_BLOCK / name / "dev").read_text().split(":")
     return os.makedev(int(major), int(minor))
+
+
+def _is_known(partition: str, start_bytes: int, size_bytes: int) -> bool:
+    """Whether the kernel has exactly this partition. /sys counts in units of 512 bytes, whatever the sectors are."""
+    try:
+        start, size = (int((SYS_BLOCK / partition / name).read_text()) * 512 for name in ("start", "size"))
+    except OSError:
+        return False
+    return (start, size) == (start_bytes, size_bytes)
 
 
 def _blkpg(device: str, operation: int, partition: _Partition) -> None:

@@ -20,7 +20,7 @@ PATIENCE = (0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 3.0, 3.0)
 """Seconds between the tries to unmount something that is busy."""
 
 _MNT_DETACH = 2
-_OCTAL = re.compile(r"\\([0-7]{3})")
+_OCTAL = re.compile(rb"\\([0-7]{3})")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -87,6 +87,21 @@ def detach(target: Path) -> None:
     _umount(target, _MNT_DETACH)
 
 
+def sync_filesystem(path: Path) -> None:
+    """Write out everything that the filesystem at `path` still holds in memory (syncfs(2)); no other filesystem.
+
+    Raises:
+        BlockDeviceError: writing failed; data is lost.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.syncfs(handle) != 0:
+            raise BlockDeviceError(f"writing to the filesystem failed: {os.strerror(ctypes.get_errno())}",
+                                   where=str(path), hint="the disk that holds the image may be full: see `df`")
+    finally:
+        os.close(handle)
+
+
 def mounts_below(path: Path, *, itself: bool = True) -> tuple[MountPoint, ...]:
     """All mounts at and below `path`, in the order in which they were made.
 
@@ -94,7 +109,7 @@ def mounts_below(path: Path, *, itself: bool = True) -> tuple[MountPoint, ...]:
         itself: whether a mount on `path` itself counts.
     """
     top = path.resolve()
-    return tuple(found for found in parse_mountinfo(MOUNTINFO.read_text(errors="surrogateescape"))
+    return tuple(found for found in parse_mountinfo(os.fsdecode(MOUNTINFO.read_bytes()))
                  if found.target.is_relative_to(top) and (itself or found.target != top))
 
 
@@ -136,8 +151,8 @@ def _mount_point(line: str) -> MountPoint:
 
 
 def _decoded(text: str) -> str:
-    """mountinfo escapes single bytes, so that a path in UTF-8 stays whole."""
-    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
+    """mountinfo escapes single bytes, also those of a letter in UTF-8."""
+    return os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), os.fsencode(text)))
 
 
 def _umount(target: Path, flags: int) -> int:

@@ -12,9 +12,9 @@ import errno
 import fcntl
 import os
 import select
+import shutil
 import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from pydib import clock
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
-_MOST_DESCRIPTORS = 1 << 20
+_DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
 
 
@@ -68,6 +68,7 @@ class Launcher:
         self._rest = b""
 
     def __enter__(self) -> Launcher:
+        _keep_descriptors_to_ourselves()
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._read_end, False)
         with contextlib.suppress(OSError):  # an unprivileged user may be at the limit; the default size does
@@ -89,12 +90,15 @@ class Launcher:
         """Run `job` to its end."""
         begun = clock.monotonic()
         capture_read, capture_write = os.pipe() if job.capture else (-1, -1)
-        sys.stdout.flush()
-        pid = os.fork()
-        if pid == 0:
-            _become(job, self._write_end, capture_write)
-        if job.capture:
-            os.close(capture_write)
+        try:
+            pid = _spawn(job, self._write_end, capture_write)
+        except OSError as error:
+            if job.capture:
+                os.close(capture_read)
+            return self._never_ran(job, error, begun)
+        finally:
+            if job.capture:
+                os.close(capture_write)
         try:
             captured = self._follow(pid, capture_read)
             _, status, usage = os.wait4(pid, 0)
@@ -107,6 +111,16 @@ class Launcher:
         self.drain()
         return Ended(code=_shell_code(status), seconds=clock.monotonic() - begun, user_seconds=usage.ru_utime,
                      system_seconds=usage.ru_stime, captured=captured)
+
+    def _never_ran(self, job: Job, error: OSError, begun: float) -> Ended:
+        """What a shell says and does when a program cannot be started (C-098)."""
+        self.drain()
+        why = error.strerror or "unknown error"
+        if error.errno == errno.ENOENT and _exists(job):
+            why = "its interpreter (the program after #!) does not exist"
+        self._on_line(f"{job.argv[0]}: cannot be run: {why}")
+        code = NOT_EXECUTABLE if error.errno == errno.EACCES else NOT_FOUND
+        return Ended(code=code, seconds=clock.monotonic() - begun, user_seconds=0.0, system_seconds=0.0)
 
     def _follow(self, pid: int, capture: int) -> bytes:
         """Read output until the process has ended."""
@@ -177,48 +191,70 @@ def _shell_code(status: int) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _become(job: Job, output: int, capture: int) -> None:
-    """In the child: turn into the job. Never returns."""
+def _spawn(job: Job, output: int, capture: int) -> int:
+    """Start the job; gives its process id.
+
+    posix_spawn is several times faster than fork for a process of Python's size, but knows neither chroot nor chdir:
+    we go there ourselves, start the job, and come back. Nothing else runs meanwhile: the engine has one thread.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    actions = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+    if capture >= 0:
+        actions.append((os.POSIX_SPAWN_DUP2, capture, 3))
+    env = dict(job.env)
+    with _standing_in(job):
+        program = job.argv[0] if "/" in job.argv[0] else _on_path(job.argv[0], env)
+        try:
+            return os.posix_spawn(program, list(job.argv), env, file_actions=actions, setsigdef=_DEFAULT_SIGNALS)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+            argv = ["bash", *job.argv]  # as bash does with a file that no one can read as a program (C-097)
+            return os.posix_spawn(_on_path("bash", env), argv, env, file_actions=actions, setsigdef=_DEFAULT_SIGNALS)
+
+
+def _on_path(name: str, env: Mapping[str, str]) -> str:
+    found = shutil.which(name, path=env.get("PATH", os.defpath))
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, "command not found", name)
+    return found
+
+
+def _exists(job: Job) -> bool:
+    with _standing_in(job):
+        return os.path.exists(job.argv[0])
+
+
+@contextlib.contextmanager
+def _standing_in(job: Job) -> Iterator[None]:
+    """Be in the job's root and directory, with its umask, for a moment."""
+    here = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    top = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    umask = os.umask(job.umask) if job.umask is not None else None
     try:
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        if capture >= 0:
-            os.dup2(capture, 3, inheritable=True)
-        os.closerange(4 if capture >= 0 else 3, _MOST_DESCRIPTORS)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
-        if job.umask is not None:
-            os.umask(job.umask)
         if job.root is not None:
             os.chroot(job.root)
         os.chdir(job.cwd)
-        _execute(job)
-    except OSError as error:
-        _complain(job.argv[0], error)
+        yield
     finally:
-        os._exit(NOT_FOUND)
+        if job.root is not None:
+            os.fchdir(top)
+            os.chroot(".")
+        os.fchdir(here)
+        if umask is not None:
+            os.umask(umask)
+        os.close(here)
+        os.close(top)
 
 
-def _execute(job: Job) -> None:
-    """Exec, as bash does it: a file that no one can read as a program is a bash script (C-097)."""
-    try:
-        if "/" in job.argv[0]:
-            os.execve(job.argv[0], list(job.argv), dict(job.env))
-        os.execvpe(job.argv[0], list(job.argv), dict(job.env))
-    except OSError as error:
-        if error.errno == errno.ENOEXEC:
-            os.execvpe("bash", ["bash", *job.argv], dict(job.env))
-        if error.errno == errno.EACCES:
-            _complain(job.argv[0], error)
-            os._exit(NOT_EXECUTABLE)
-        raise
-
-
-def _complain(name: str, error: OSError) -> None:
-    why = error.strerror or "unknown error"
-    if error.errno == errno.ENOENT and os.path.exists(name):
-        why = "its interpreter (the program after #!) does not exist"
-    os.write(2, os.fsencode(f"{name}: cannot be run: {why}\n"))
+def _keep_descriptors_to_ourselves() -> None:
+    """Descriptors that the caller left open are not for scripts."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            with contextlib.suppress(OSError):
+                os.set_inheritable(int(name), False)
 
 
 def end_strays(*, patience_seconds: float = 2.0) -> list[str]:

@@ -14,7 +14,6 @@ from typing import BinaryIO
 from pydib import clock, events
 from pydib.errors import RecipeError
 from pydib.report.lines import as_bytes, lines_of
-from pydib.report.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +45,8 @@ def reporter(wishes: Wishes) -> Iterator[events.Reporter]:
         if wishes.style == "lines":
             takers.append(LineLog(sys.stdout.buffer, timestamps=wishes.timestamps))
         elif wishes.style == "progress":
+            from pydib.report.progress import Progress  # late: rich takes long to import
+
             takers.append(stack.enter_context(Progress()))
         if wishes.logfile:
             takers.append(LineLog(stack.enter_context(_opened(wishes.logfile, "--logfile")), timestamps=True))

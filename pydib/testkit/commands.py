@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ class Commands:
         self._kit = kit
         self._fake = set(PROGRAMS["everywhere"].split())
         self._missing: set[str] = set().union(*FAMILIES.values())
+        self._chosen: set[str] = set()
+        self._laid_out: tuple[object, ...] = ()
         for name in ("bin", "rules", "reads-stdin", "work"):
             (kit / name).mkdir(parents=True)
         for name in ("stand-in", "run-one", "enter"):
@@ -93,24 +96,30 @@ class Commands:
             self.on(name).does("""printf '%s\\n' "$@" """)
 
     def family(self, name: str) -> None:
-        """Have the package tools of this family (`debian`, `redhat`, `suse`, `gentoo`), and not those of the others."""
-        for programs in FAMILIES.values():
-            self._fake -= programs
-            self._missing |= programs
-        self.fake(*FAMILIES.get(name, ()))
+        """Have the package tools of this family (`debian`, `redhat`, `suse`, `gentoo`), and not those of the others.
+
+        What the test has said about a program itself stays.
+        """
+        ours = FAMILIES.get(name, frozenset()) - self._chosen
+        others = frozenset().union(*FAMILIES.values()) - self._chosen - ours
+        self._fake = (self._fake - others) | ours
+        self._missing = (self._missing - ours) | others
 
     def fake(self, *names: str) -> None:
         """Give these programs stand-ins."""
+        self._chosen.update(names)
         self._fake.update(names)
         self._missing.difference_update(names)
 
     def real(self, *names: str) -> None:
         """Let these programs of the host be found as they are."""
+        self._chosen.update(names)
         self._fake.difference_update(names)
         self._missing.difference_update(names)
 
     def missing(self, *names: str) -> None:
         """Let these programs not be found inside the target, even if the host has them."""
+        self._chosen.update(names)
         self._missing.update(names)
         self._fake.difference_update(names)
 
@@ -136,12 +145,16 @@ class Commands:
         """All calls so far, in order."""
         return tuple(_parse((self._kit / "calls").read_bytes().decode("utf-8", "surrogateescape")))
 
-    def lay_out(self, usr: Path, tools: Iterable[Path]) -> str:
+    def lay_out(self, usr: Path, tools: Sequence[Path]) -> str:
         """Write the overlay's upper-most lower layer to `usr`, and give back the option `lowerdir`.
 
         The layer holds the stand-ins, hides missing programs and what a host's own administrator added, and offers
         `tools` (programs of elements' bin/ directories) in /usr/local/bin.
         """
+        wanted = (frozenset(self._fake), frozenset(self._missing), tuple(tools))
+        if wanted == self._laid_out:
+            return f"{usr}:/usr"
+        self._laid_out = wanted
         shutil.rmtree(usr, ignore_errors=True)
         usr.mkdir()
         for masked in PROGRAMS["masked"].split():
@@ -162,13 +175,15 @@ class Commands:
 
     def lay_out_host(self) -> Path:
         """Write the directory that comes first on the PATH of host scripts, and give it back."""
-        shutil.rmtree(self._kit / "bin")
-        for name in self._fake:
+        there = {program.name for program in os.scandir(self._kit / "bin")}
+        for name in there - self._fake:
+            (self._kit / "bin" / name).unlink()
+        for name in self._fake - there:
             _link(self._kit / "bin" / name, "../stand-in")
         _install(tools_dir() / "sudo", self._kit / "bin")
         return self._kit / "bin"
 
-    def _offer_tools(self, directory: Path, tools: Iterable[Path]) -> None:
+    def _offer_tools(self, directory: Path, tools: Sequence[Path]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         for tool in tools:
             _install(tool, directory)
@@ -190,6 +205,7 @@ def _parse(text: str) -> Iterable[Call]:
             fields = []
 
 
+@cache
 def _program_places() -> dict[str, tuple[str, ...]]:
     """In which directories of the host's /usr each program lies."""
     places: dict[str, tuple[str, ...]] = {}
@@ -202,6 +218,7 @@ def _program_places() -> dict[str, tuple[str, ...]]:
     return places
 
 
+@cache
 def _alternatives() -> dict[str, str]:
     """Programs that the host finds through /etc/alternatives, and where they end; a fake root has its own /etc."""
     found = {}

@@ -10,7 +10,7 @@ export DIB_DEBIAN_COMPONENTS_WS=${DIB_DEBIAN_COMPONENTS//,/ }
 export DIB_DISTRIBUTION_MIRROR=${DIB_DEBIAN_DISTRIBUTION_MIRROR:-${DIB_DISTRIBUTION_MIRROR:-}}
 
 # What root.d/75 and package-installs.yaml ask for: with mmdebstrap all of it comes in the one run of the bootstrap.
-DIB_BOOTSTRAP_PACKAGES="${DIB_BOOTSTRAP_PACKAGES:-} systemd-sysv busybox sudo gnupg2 python3 netbase"
+DIB_BOOTSTRAP_PACKAGES="${DIB_BOOTSTRAP_PACKAGES:-} systemd-sysv busybox sudo gnupg2 python3 netbase systemd-timesyncd zstd"
 case "${ARCH:-}" in
     amd64 | arm64) DIB_BOOTSTRAP_PACKAGES+=" linux-image-$ARCH" ;;
 esac

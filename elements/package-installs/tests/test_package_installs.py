@@ -20,8 +20,8 @@ def squash(fake_root, element, tmp_path):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"package-installs.{suffix}").write_text(text)
             known.append(f"{name}: {folder}")
-        variables = {"IMAGE_ELEMENT": " ".join(texts), "IMAGE_ELEMENT_YAML": "{" + ", ".join(known) + "}", **(env or {})}
-        return under_test.run(SQUASH, env=variables)
+        engine = {"IMAGE_ELEMENT": " ".join(texts), "IMAGE_ELEMENT_YAML": "{" + ", ".join(known) + "}"}
+        return under_test.run(SQUASH, env={**engine, **(env or {})})
 
     return run
 
@@ -92,7 +92,8 @@ def test_the_install_type_can_be_chosen_per_element(result, env, there):
 
 
 def test_a_list_of_blocks_is_looked_at_one_by_one(result):
-    got = result(one="a:\n- {phase: pre-install.d, arch: amd64}\n- {phase: post-install.d, arch: arm64}\n- {uninstall: 1}\n")
+    got = result(one="a:\n- {phase: pre-install.d, arch: amd64}\n"
+                     "- {phase: post-install.d, arch: arm64}\n- {uninstall: 1}\n")
     assert (names(got, "pre-install.d"), names(got, "post-install.d")) == (["a"], [])
     assert names(got, action="uninstall") == ["a"]
 

@@ -33,7 +33,8 @@ def test_the_most_specific_name_counts(pkg_map):
 
 @pytest.mark.parametrize(("distro", "release", "name"), [
     ("debian", "trixie", "a-debian"), ("ubuntu", "noble", "a-family"), ("fedora", "41", "a-redhat"),
-    ("rocky", "9", "a-redhat"), ("centos", "8-stream", "a-8"), ("centos", "8", "a-8"), ("opensuse", "15.6", "a-default"),
+    ("rocky", "9", "a-redhat"), ("centos", "8-stream", "a-8"), ("centos", "8", "a-8"),
+    ("opensuse", "15.6", "a-default"),
 ])
 def test_each_distribution_has_its_name(pkg_map, distro, release, name):
     assert pkg_map("--element", "e", "--distro", distro, "--release", release, "a").output == name + "\n"
@@ -66,10 +67,11 @@ def test_a_broken_map_is_named(pkg_map, fake_root):
     assert run.output.count("\n") == 1
 
 
-def test_maps_of_all_elements_are_copied(fake_root, element, tmp_path):
+def test_maps_of_all_elements_are_copied(fake_root, element):
     fake_root.like("debian-12")
     run = element("pkg-map", also=["openssh-server"]).run("extra-data.d/10-create-pkg-map-dir")
     assert run.ok, run.output
-    assert fake_root.tree("/usr/share/pkg-map") == ["/usr/share/pkg-map/openssh-server"]
+    assert fake_root.tree("/usr/share/pkg-map") == ["/usr/share/pkg-map/openssh-server",
+                                                    "/usr/share/pkg-map/runtime-ssh-host-keys"]
     assert fake_root.mode("/usr/share/pkg-map") == 0o755
     assert "openssh" in fake_root.read("/usr/share/pkg-map/openssh-server")

@@ -29,8 +29,9 @@ plain: {gentoo: other}
 ])
 def test_services_are_merged_for_the_distribution(fake_root, element, shelf, distro, name):
     fake_root.like("debian-12")
+    both = shelf(one=ONE, two="x: {default: y}")
     run = element("svc-map").run("extra-data.d/10-merge-svc-map-files",
-                                 env={"DISTRO_NAME": distro, "IMAGE_ELEMENT_YAML": shelf(one=ONE, two="x: {default: y}")})
+                                 env={"DISTRO_NAME": distro, "IMAGE_ELEMENT_YAML": both})
     assert run.ok, run.output
     assert fake_root.read("/usr/share/svc-map/services") == f"plain: plain\nssh-server: {name}\nx: y\n"
 

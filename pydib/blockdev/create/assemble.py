@@ -13,6 +13,7 @@ from pydib.blockdev.create.mounts import mounted_filesystem
 from pydib.blockdev.create.partitions import Disk, partition_disk
 from pydib.blockdev.filesystem import mkfs_command, mkfs_options
 from pydib.blockdev.graph import Graph, ImageLayout
+from pydib.blockdev.machine import check_machine
 from pydib.blockdev.nodes import (
     LocalLoop,
     LogicalVolume,
@@ -68,6 +69,7 @@ def assembled(graph: Graph, *, image_dir: Path, size_bytes: int, mount_base: Pat
         CommandFailed, BlockDeviceError: a step failed, or something could not be unmounted at the end.
     """
     layouts = graph.layouts(size_bytes)
+    check_machine(graph)
     for warning in graph.warnings:
         report(Warned(text=warning))
     with ExitStack() as stack:

@@ -10,7 +10,7 @@ from pydib.blockdev.filesystem import FAT
 from pydib.errors import PydibError
 from pydib.events import Note, Reporter
 from pydib.host.command import run
-from pydib.host.mount import mount, unmount, unmount_below
+from pydib.host.mount import mount, sync_filesystem, unmount, unmount_below
 
 DIRECTORY_MODE = 0o755
 
@@ -24,18 +24,23 @@ def mounted_filesystem(device: str, target: Path, *, fs_type: str, report: Repor
 
     Raises:
         CommandFailed: mount(8) refuses.
-        BlockDeviceError: it stays busy.
+        BlockDeviceError: it stays busy, or not everything could be written.
     """
     make_directories(target)
     mount(device, target)
     try:
         yield
+        _let_go(target, fs_type, report)
     except BaseException:
         unmount_below(target)
         raise
+
+
+def _let_go(target: Path, fs_type: str, report: Reporter) -> None:
     left = unmount_below(target, itself=False)
     if left:
         report(Note(text=f"unmounted what was left below {target}: {', '.join(map(str, left))}"))
+    sync_filesystem(target)  # ext4 trims blocks only after the transaction that freed them
     trim(target, fs_type)
     unmount(target)
 
