@@ -48,11 +48,14 @@ class Shelf:
         return iter(sorted(self.elements.values(), key=lambda element: element.name))
 
     def close_to(self, name: str) -> list[str]:
-        """Names of elements, and of things that elements provide, that look like `name`."""
+        """Names of elements, and of things that elements provide, that look like `name`: the closest, and those
+        nearly as close."""
         known = set(self.elements)
         for element in self.elements.values():
             known.update(element.provides)
-        return difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
+        close = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+        likeness = [difflib.SequenceMatcher(a=other, b=name).ratio() for other in close]
+        return [other for other, ratio in zip(close, likeness, strict=True) if ratio > likeness[0] - 0.15]
 
 
 def _names(path: Path) -> tuple[str, ...]:

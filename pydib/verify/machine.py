@@ -1,0 +1,234 @@
+"""What this machine can do for pydib, what is missing, and the command that installs it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydib import paths
+from pydib.errors import CommandFailed, ToolMissing
+from pydib.host.command import PACKAGES, find_tool, run
+from pydib.host.machine import is_root, memory_bytes, user_name
+from pydib.sizes import GIB, human_size
+from pydib.verify.boot import efi_firmware
+from pydib.verify.disk import import_guestfs
+from pydib.verify.kvm import kvm_answer, stock_kernel
+
+OLDEST_PYTHON = (3, 11)
+ENOUGH_MEMORY_BYTES = 2 * GIB
+ENOUGH_SPACE_BYTES = 5 * GIB
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that was looked at.
+
+    `needed_for` says who misses it, `remedy` what to do, usually a command. `required` tells apart what every build
+    needs from what only some need.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    needed_for: str
+    remedy: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tool:
+    """Programs of which one is enough."""
+
+    programs: tuple[str, ...]
+    needed_for: str
+    required: bool = False
+    package: str = ""
+
+
+TOOLS = (
+    _Tool(programs=("qemu-img",), needed_for="every image format but raw", required=True),
+    _Tool(programs=("sfdisk",), needed_for="partition tables", required=True),
+    _Tool(programs=("losetup",), needed_for="loop devices", required=True),
+    _Tool(programs=("unshare",), needed_for="the build's namespaces", required=True),
+    _Tool(programs=("setpriv",), needed_for="ending a build with its starter", required=True, package="util-linux"),
+    _Tool(programs=("mkfs.ext4",), needed_for="ext4, the default filesystem", required=True),
+    _Tool(programs=("mmdebstrap", "debootstrap"), needed_for="Debian and Ubuntu elements", required=True),
+    _Tool(programs=("kpartx", "partx"), needed_for="mapping partitions"),
+    _Tool(programs=("mkfs.xfs",), needed_for="xfs"),
+    _Tool(programs=("mkfs.btrfs",), needed_for="btrfs"),
+    _Tool(programs=("mkfs.vfat",), needed_for="EFI system partitions, config drives"),
+    _Tool(programs=("mcopy",), needed_for="files on vfat without mounting it", package="mtools"),
+    _Tool(programs=("sgdisk",), needed_for="GPT details", package="gdisk"),
+    _Tool(programs=("mksquashfs",), needed_for="-t squashfs"),
+    _Tool(programs=("zstd",), needed_for="-t tar.zst", package="zstd"),
+    _Tool(programs=("lvcreate",), needed_for="LVM"),
+    _Tool(programs=("newuidmap",), needed_for="builds without root", package="uidmap"),
+    _Tool(programs=("qemu-system-x86_64",), needed_for="pydib boot"),
+    _Tool(programs=("vhd-util",), needed_for="-t vhd (XenServer)", package="blktap-utils"),
+    _Tool(programs=("git",), needed_for="source-repositories", package="git"),
+)
+
+
+def examine(environment: Mapping[str, str] | None = None) -> tuple[Finding, ...]:
+    """Everything that `pydib doctor` looks at, in the order in which it shows it. Never raises.
+
+    Args:
+        environment: the caller's, by default ours; it says where temporary files and caches go.
+    """
+    given = os.environ if environment is None else environment
+    return (python_version(), *map(tool, TOOLS), *_kernel_features(), *_virtual_machines(given), *_room(given))
+
+
+def python_version() -> Finding:
+    """Python itself."""
+    version = platform.python_version()
+    return Finding(name="python", ok=sys.version_info >= OLDEST_PYTHON, detail=version, required=True,
+                   needed_for="pydib", remedy=f"use Python {'.'.join(map(str, OLDEST_PYTHON))} or later")
+
+
+def tool(wanted: _Tool) -> Finding:
+    """Whether one of the programs is there."""
+    found = next(filter(None, map(find_tool, wanted.programs)), None)
+    package = wanted.package or PACKAGES.get(wanted.programs[0], wanted.programs[0])
+    return Finding(name=" or ".join(wanted.programs), ok=found is not None, detail=found or "not installed",
+                   needed_for=wanted.needed_for, required=wanted.required, remedy=f"apt-get install {package}")
+
+
+def _kernel_features() -> Iterator[Finding]:
+    yield loop_devices()
+    yield device_mapper()
+    yield filesystem("overlay", needed_for="layers")
+    yield filesystem("vfat", needed_for="EFI images in device mode; tree mode does without")
+    yield namespaces()
+    yield from subordinate_ids()
+
+
+def loop_devices(control: Path = Path("/dev/loop-control")) -> Finding:
+    """Loop devices, which only device mode needs."""
+    allowed = os.access(control, os.R_OK | os.W_OK)
+    detail = "can be attached" if allowed else "exist, but only root may attach one" if control.exists() else "none"
+    return Finding(name="loop devices", ok=allowed, detail=detail, needed_for="device mode",
+                   remedy="build as root" if control.exists() else "modprobe loop, as root")
+
+
+def device_mapper(control: Path = Path("/dev/mapper/control")) -> Finding:
+    """Device-mapper. kpartx can be replaced, LVM cannot."""
+    there = control.exists()
+    return Finding(name="device-mapper", ok=there, detail="there" if there else f"there is no {control}",
+                   needed_for="LVM", remedy="modprobe dm-mod, as root, or a kernel that has it")
+
+
+def filesystem(name: str, *, needed_for: str, known: Path = Path("/proc/filesystems")) -> Finding:
+    """Whether the kernel can mount filesystems of that kind."""
+    if name in known.read_text().split():
+        return Finding(name=name, ok=True, detail="known to the kernel", needed_for=needed_for)
+    loadable = find_tool("modprobe") is not None and _succeeds("modprobe", "--dry-run", "--quiet", name)
+    return Finding(name=name, ok=loadable, needed_for=needed_for, remedy=f"a kernel that has {name}",
+                   detail="a module that can be loaded" if loadable else "unknown to the kernel")
+
+
+def namespaces() -> Finding:
+    """Whether the build's namespaces can be entered; for an ordinary user that takes a user namespace."""
+    user = () if is_root() else ("--user", "--map-root-user")
+    why = _failure("unshare", *user, "--mount", "--pid", "--ipc", "--uts", "--fork", "true")
+    if not why:
+        return Finding(name="namespaces", ok=True, detail=f"can be entered by {user_name()}", required=True,
+                       needed_for="every build")
+    return Finding(name="namespaces", ok=False, detail=why, required=True, needed_for="every build",
+                   remedy=_namespace_remedy())
+
+
+_LIMITS = (
+    ("/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000"),
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
+    ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
+     "sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
+)
+"""Settings that keep ordinary users out of user namespaces: the kernel's, Debian's, and Ubuntu's."""
+
+
+def _namespace_remedy(limits: Sequence[tuple[str, str, str]] = _LIMITS) -> str:
+    for setting, forbidding, remedy in limits:
+        path = Path(setting)
+        if path.exists() and path.read_text().strip() == forbidding:
+            return f"{remedy}, as root"
+    return "build as root; inside a container, give it the right to make namespaces"
+
+
+def subordinate_ids(folder: Path = Path("/etc")) -> Iterator[Finding]:
+    """Ids for the users inside the image, which an ordinary user's build needs 65536 of (subuid(5))."""
+    if is_root():
+        return
+    for kind in ("subuid", "subgid"):
+        count = _granted(folder / kind, user_name(), os.getuid())
+        yield Finding(name=kind, ok=count >= 65536, needed_for="builds without root",
+                      detail=f"{count} ids for {user_name()}",
+                      remedy=f"usermod --add-{kind}s 100000-165535 {user_name()}, as root")
+
+
+def _granted(file: Path, name: str, number: int) -> int:
+    """The size of the largest range that `file` grants to the user."""
+    try:
+        rows = [line.split(":") for line in file.read_text().splitlines()]
+    except OSError:
+        return 0
+    return max((int(row[2]) for row in rows if len(row) == 3 and row[0] in (name, str(number)) and row[2].isdigit()),
+               default=0)
+
+
+def _virtual_machines(environment: Mapping[str, str]) -> Iterator[Finding]:
+    answer = kvm_answer(environment)
+    yield Finding(name="kvm", ok=answer.usable, detail=answer.reason, needed_for="fast pydib boot and inspect",
+                  remedy=f"adduser {user_name()} kvm, as root, where the machine has KVM; emulation works without")
+    yield _asked("efi firmware", efi_firmware, needed_for="pydib boot --firmware efi")
+    yield _asked("guestfs", import_guestfs, needed_for="pydib inspect")
+    kernel = stock_kernel()
+    yield Finding(name="kernel in /boot", ok=kernel is not None, detail=str(kernel) if kernel else "none is readable",
+                  needed_for="pydib inspect",
+                  remedy="apt-get install linux-image-amd64; where it is private: chmod 0644 /boot/vmlinuz-*")
+
+
+def _asked(name: str, question: Callable[[], object], *, needed_for: str) -> Finding:
+    try:
+        question()
+    except ToolMissing as missing:
+        return Finding(name=name, ok=False, detail=missing.what, needed_for=needed_for, remedy=missing.hint)
+    return Finding(name=name, ok=True, detail="there", needed_for=needed_for)
+
+
+def _room(environment: Mapping[str, str]) -> Iterator[Finding]:
+    memory = memory_bytes()
+    yield Finding(name="memory", ok=memory >= ENOUGH_MEMORY_BYTES, detail=human_size(memory),
+                  needed_for="builds in memory, pydib boot", remedy="at least 2 GiB")
+    yield space("temporary space", paths.temporary(environment), remedy="free some, or set TMPDIR to another place")
+    yield space("cache space", paths.image_cache(environment), remedy="free some, or set DIB_IMAGE_CACHE")
+
+
+def space(name: str, folder: Path, *, remedy: str) -> Finding:
+    """The free space at `folder`, or where it will be made."""
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    free = shutil.disk_usage(there).free
+    writable = os.access(there, os.W_OK)
+    detail = f"{human_size(free)} free in {folder}" + ("" if writable else ", which this user may not write to")
+    return Finding(name=name, ok=writable and free >= ENOUGH_SPACE_BYTES, detail=detail,
+                   needed_for="every build (5 GiB)", remedy=remedy)
+
+
+def _succeeds(*argv: str) -> bool:
+    return not _failure(*argv)
+
+
+def _failure(*argv: str) -> str:
+    """Why a program failed, or nothing."""
+    try:
+        run(*argv)
+    except ToolMissing as missing:
+        return missing.what
+    except CommandFailed as failed:
+        return (failed.output.strip().splitlines() or [f"exit code {failed.code}"])[-1]
+    return ""
