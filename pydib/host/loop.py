@@ -35,6 +35,7 @@ _BLKPG_ADD, _BLKPG_DELETE = 1, 2
 _AUTOCLEAR, _PARTSCAN = 4, 8
 _TRIES = 64
 _RELEASE_SECONDS = 5.0
+_RELEASE_SECONDS_AFTER_FAILURE = 1.0
 
 
 class _Partition(ctypes.Structure):
@@ -75,9 +76,12 @@ def attached(image: Path, *, sector_bytes: int = 512, offset_bytes: int = 0, siz
         yield device
     except BaseException:
         os.close(held)
+        _is_free_within(_RELEASE_SECONDS_AFTER_FAILURE, device, bound_to)
         raise
     os.close(held)
-    _wait_until_free(device, bound_to)
+    if not _is_free_within(_RELEASE_SECONDS, device, bound_to):
+        raise BlockDeviceError(f"{device} is still in use", where=bound_to,
+                               hint="something mounted it, or has it open: see `findmnt` and `fuser`")
 
 
 def check_loop_devices() -> None:
@@ -224,11 +228,11 @@ def _blkpg(device: str, operation: int, partition: _Partition) -> None:
         os.close(handle)
 
 
-def _wait_until_free(device: str, bound_to: str) -> None:
-    """Wait for others who look at new devices for a moment (udev); then it must be free."""
-    until = monotonic() + _RELEASE_SECONDS
+def _is_free_within(seconds: float, device: str, bound_to: str) -> bool:
+    """Whether `device` lets go of its file in time: udev looks at new devices for a moment."""
+    until = monotonic() + seconds
     while backing_file(device).removesuffix(" (deleted)") == bound_to:
         if monotonic() > until:
-            raise BlockDeviceError(f"{device} is still in use", where=bound_to,
-                                   hint="something mounted it, or has it open: see `findmnt` and `fuser`")
+            return False
         time.sleep(0.02)
+    return True

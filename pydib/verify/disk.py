@@ -32,6 +32,7 @@ from pydib.verify.inspection import (
     efi_boot_loader,
     gpt_flags,
     kernels_among,
+    mbr_flags,
     parse_fstab,
     parse_os_release,
 )
@@ -171,14 +172,16 @@ class _Look:
         return tuple(self._partition(table, found) for found in self._guest.part_list(DISK))
 
     def _partition(self, table: str, found: dict[str, int]) -> Partition:
-        number = found["part_num"]
-        where = {"number": number, "device": f"{DISK}{number}", "start": found["part_start"], "size": found["part_size"]}
+        number, start, size = found["part_num"], found["part_start"], found["part_size"]
+        device = f"{DISK}{number}"
         if table != "gpt":
             kind = self._guest.part_get_mbr_id(DISK, number)
-            flags = ("bootable",) if self._guest.part_get_bootable(DISK, number) else ()
-            return Partition(**where, type=f"0x{kind:02x}", type_name=MBR_TYPES.get(kind, "other"), flags=flags)
+            return Partition(number=number, device=device, start=start, size=size, type=f"0x{kind:02x}",
+                             type_name=MBR_TYPES.get(kind, "other"),
+                             flags=mbr_flags(self._guest.pread_device(DISK, 512, 0), number))
         guid = self._guest.part_get_gpt_type(DISK, number).upper()
-        return Partition(**where, type=guid, type_name=GPT_TYPES.get(guid, "other"),
+        return Partition(number=number, device=device, start=start, size=size, type=guid,
+                         type_name=GPT_TYPES.get(guid, "other"),
                          flags=gpt_flags(self._guest.part_get_gpt_attributes(DISK, number)),
                          name=self._guest.part_get_name(DISK, number),
                          uuid=self._guest.part_get_gpt_guid(DISK, number))

@@ -40,7 +40,8 @@ def image_file(path: Path) -> ImageFile:
     size = int(answer["virtual-size"])
     if answer["format"] == "raw" and (size == 0 or path.stat().st_size % SECTOR_BYTES):
         raise InputError("this file is not a disk image", where=str(path), hint=_WANTED)
-    return ImageFile(path=path.absolute(), format=answer["format"], virtual_size=size, disk_size=int(answer["actual-size"]))
+    return ImageFile(path=path.absolute(), format=answer["format"], virtual_size=size,
+                     disk_size=int(answer["actual-size"]))
 
 
 _WANTED = "name a disk image, for instance one that `pydib build` wrote (qcow2, raw, vmdk, vdi, vhd)"

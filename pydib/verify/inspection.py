@@ -144,6 +144,15 @@ def gpt_flags(attributes: int) -> tuple[str, ...]:
     return tuple(name for bit, name in GPT_FLAGS.items() if attributes >> bit & 1)
 
 
+def mbr_flags(sector: bytes, number: int) -> tuple[str, ...]:
+    """`bootable`, if the MBR in `sector` says so of partition `number`. Only the four primary ones can be.
+
+    >>> mbr_flags(bytes(446) + b"\\x80" + bytes(65), 1)
+    ('bootable',)
+    """
+    return ("bootable",) if number <= 4 and sector[446 + 16 * (number - 1)] == 0x80 else ()
+
+
 def parse_fstab(text: str) -> tuple[FstabEntry, ...]:
     """The entries of an fstab; lines that make no sense are left out.
 

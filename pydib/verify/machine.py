@@ -48,6 +48,7 @@ class _Tool:
     needed_for: str
     required: bool = False
     package: str = ""
+    remedy: str = ""
 
 
 TOOLS = (
@@ -69,7 +70,8 @@ TOOLS = (
     _Tool(programs=("lvcreate",), needed_for="LVM"),
     _Tool(programs=("newuidmap",), needed_for="builds without root", package="uidmap"),
     _Tool(programs=("qemu-system-x86_64",), needed_for="pydib boot"),
-    _Tool(programs=("vhd-util",), needed_for="-t vhd (XenServer)", package="blktap-utils"),
+    _Tool(programs=("vhd-util",), needed_for="-t vhd (XenServer)",
+          remedy="build it from the sources of blktap: no distribution packages it"),
     _Tool(programs=("git",), needed_for="source-repositories", package="git"),
 )
 
@@ -96,7 +98,7 @@ def tool(wanted: _Tool) -> Finding:
     found = next(filter(None, map(find_tool, wanted.programs)), None)
     package = wanted.package or PACKAGES.get(wanted.programs[0], wanted.programs[0])
     return Finding(name=" or ".join(wanted.programs), ok=found is not None, detail=found or "not installed",
-                   needed_for=wanted.needed_for, required=wanted.required, remedy=f"apt-get install {package}")
+                   needed_for=wanted.needed_for, required=wanted.required, remedy=wanted.remedy or f"apt-get install {package}")
 
 
 def _kernel_features() -> Iterator[Finding]:
@@ -116,18 +118,20 @@ def loop_devices(control: Path = Path("/dev/loop-control")) -> Finding:
                    remedy="build as root" if control.exists() else "modprobe loop, as root")
 
 
-def device_mapper(control: Path = Path("/dev/mapper/control")) -> Finding:
-    """Device-mapper. kpartx can be replaced, LVM cannot."""
-    there = control.exists()
-    return Finding(name="device-mapper", ok=there, detail="there" if there else f"there is no {control}",
-                   needed_for="LVM", remedy="modprobe dm-mod, as root, or a kernel that has it")
+def device_mapper(misc: Path = Path("/proc/misc")) -> Finding:
+    """Device-mapper. kpartx can be replaced, LVM cannot. Its device node may exist where the kernel lacks it."""
+    there = "device-mapper" in misc.read_text().split()
+    loadable = not there and _can_be_loaded("dm-mod")
+    detail = "there" if there else "a module that can be loaded" if loadable else "unknown to the kernel"
+    return Finding(name="device-mapper", ok=there or loadable, detail=detail, needed_for="LVM",
+                   remedy="a kernel that has dm-mod")
 
 
 def filesystem(name: str, *, needed_for: str, known: Path = Path("/proc/filesystems")) -> Finding:
     """Whether the kernel can mount filesystems of that kind."""
     if name in known.read_text().split():
         return Finding(name=name, ok=True, detail="known to the kernel", needed_for=needed_for)
-    loadable = find_tool("modprobe") is not None and _succeeds("modprobe", "--dry-run", "--quiet", name)
+    loadable = _can_be_loaded(name)
     return Finding(name=name, ok=loadable, needed_for=needed_for, remedy=f"a kernel that has {name}",
                    detail="a module that can be loaded" if loadable else "unknown to the kernel")
 
@@ -219,8 +223,8 @@ def space(name: str, folder: Path, *, remedy: str) -> Finding:
                    needed_for="every build (5 GiB)", remedy=remedy)
 
 
-def _succeeds(*argv: str) -> bool:
-    return not _failure(*argv)
+def _can_be_loaded(module: str) -> bool:
+    return find_tool("modprobe") is not None and not _failure("modprobe", "--dry-run", "--quiet", module)
 
 
 def _failure(*argv: str) -> str:

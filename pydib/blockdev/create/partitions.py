@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,24 +82,33 @@ def _by_kpartx(disk: Disk, stack: ExitStack) -> dict[str, str]:
         raise Unavailable("this kernel has no device-mapper")
     if not find_tool("kpartx"):
         raise Unavailable("kpartx is not installed")
-    stack.callback(_kpartx_delete, disk.device)
-    _run_kpartx("-a", disk.device)
+    if not find_tool("dmsetup"):
+        raise Unavailable("dmsetup is not installed")
     devices = {slot.name: f"/dev/mapper/{Path(disk.device).name}p{slot.number}" for slot in disk.table.partitions}
-    missing = [device for device in devices.values() if not Path(device).exists()]
-    if missing:
-        raise Unavailable(f"kpartx did not make {missing[0]}")
+    try:
+        _dm("kpartx", "-a", disk.device)
+        for device in devices.values():
+            _end_with_us(device, stack)
+    except (CommandFailed, OSError) as problem:
+        with suppress(CommandFailed):
+            _dm("kpartx", "-d", disk.device)
+        raise Unavailable(str(problem)) from None
     return devices
 
 
-def _run_kpartx(action: str, device: str) -> None:
-    try:
-        run("kpartx", action, device, env={**os.environ, **NO_UDEV})
-    except CommandFailed as problem:
-        raise Unavailable(f"kpartx {action} ended with exit code {problem.code}") from None
+def _end_with_us(device: str, stack: ExitStack) -> None:
+    """Let device-mapper forget `device` as soon as nobody has it open, and keep it open ourselves until then.
+
+    Without this a partition, and the loop device below it, would outlive a build that is killed.
+    """
+    held = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+    stack.callback(Path(device).unlink, missing_ok=True)  # the node is libdevmapper's, not the kernel's
+    stack.callback(os.close, held)
+    _dm("dmsetup", "remove", "--deferred", Path(device).name)
 
 
-def _kpartx_delete(device: str) -> None:
-    run("kpartx", "-d", device, env={**os.environ, **NO_UDEV})
+def _dm(*words: str) -> None:
+    run(*words, env={**os.environ, **NO_UDEV})
 
 
 def _by_kernel(disk: Disk, stack: ExitStack) -> dict[str, str]:
