@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from pydib import __version__, blockdev, clock, environment, events, paths, sizes
@@ -26,21 +27,22 @@ from pydib.host.mount import mounted
 from pydib.host.namespace import Namespaces, run_isolated
 from pydib.host.script import Job, Launcher, end_strays
 from pydib.host.workspace import workspace
+from pydib.image.check import aci_manifest, check_output, gzip_program
 from pydib.image.convert import convert, take_raw
+from pydib.image.docker import import_image
 from pydib.image.pack import pack
-from pydib.image.publish import publish
+from pydib.image.publish import owner, publish
+from pydib.image.vhd import make_vhd
 from pydib.paths import Layout
 from pydib.phase.phases import Phase, load_phases
 from pydib.phase.plan import PACKED_TYPES, Plan, make_plan
-from pydib.recipe import Recipe
-from pydib.report.reporters import Wishes
+from pydib.recipe import Recipe, Wishes
 from pydib.runner import target
 from pydib.runner.hooktree import make_hook_tree, write_install_type
 from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail, run_phase
 
 NO_FINAL_IMAGE = "no-final-image"
 EFI_ELEMENT = "block-device-efi"
-SUCCESS_TOOLS = {"qcow2": "qemu-img", "squashfs": "mksquashfs", "docker": "docker"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,10 +126,7 @@ def check_machine(prepared: Prepared) -> None:
     for tool in ("unshare", "setpriv"):
         require_tool(tool, why="the build runs in its own namespaces")
     for kind in prepared.outputs:
-        if kind not in ("raw", "tar", "tgz"):
-            require_tool(SUCCESS_TOOLS.get(kind, "qemu-img"), why=f"it makes {kind} outputs")
-    for unknown in set(prepared.outputs) & {"docker", "aci", "vhd"}:
-        raise ToolMissing(f"output type {unknown} is not supported yet", hint="use qcow2, raw, tar, tgz or squashfs")
+        check_output(prepared.recipe, kind)
     blockdev.check_machine(prepared.graph)
 
 
@@ -218,8 +217,9 @@ class Build:
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
         self.tail = Tail(report)
         self.launcher = stack.enter_context(Launcher(self.tail))
-        self.env = environment.for_host(self.recipe, self.plan.resolution, self.layout, python=sys.executable,
-                                        answers=self._answers())
+        self.env = environment.for_host(
+            self.recipe, {element.name: element.path for element in self.plan.resolution.elements}, self.layout,
+            python=sys.executable, answers=self._answers())
         self.disk_variables: dict[str, str] = {}
         self.disk_image = Path()
         self.size_bytes = 0
@@ -379,8 +379,11 @@ class Build:
         if kinds:
             self.system_on_disk.close()
         for kind in kinds:
-            pack(self.layout.mount, staged(self.order, kind), kind=kind,
-                 gzip=self.recipe.environment.get("DIB_GZIP_BIN") or "gzip")
+            pack(self.layout.mount, staged(self.order, kind), kind=kind, gzip=gzip_program(self.recipe),
+                 manifest=aci_manifest(self.recipe))
+        if "aci" in kinds and aci_manifest(self.recipe) is None:
+            self.report(events.Warned(text="the aci output has no manifest, so it cannot be run; "
+                                           "name one with the environment variable ACI_MANIFEST"))
 
     def release_disk(self) -> None:
         """Unmount and detach the disk."""
@@ -414,26 +417,44 @@ def staged(order: Order, kind: str) -> Path:
 
 
 def publish_outputs(order: Order, disk_image: Path, report: events.Reporter) -> None:
-    """Make all outputs in the staging directory, then give each its final name. The raw image goes last: it moves."""
-    recipe = order.prepared.recipe
+    """Make all outputs in the staging directory, then give each its final name. The raw image goes last: it moves.
+
+    Docker may refuse, so it is asked before anything is published.
+    """
     kinds = sorted(order.prepared.outputs, key=lambda kind: kind == "raw")
     for kind in kinds:
         report(events.StepStarted(step=f"output {kind}"))
         begun = clock.monotonic()
-        if kind == "raw":
-            take_raw(disk_image, staged(order, kind))
-        elif kind not in PACKED_TYPES:
-            convert(disk_image, staged(order, kind), kind=kind, compress=recipe.compress,
-                    compression=recipe.compression, options=recipe.qemu_img_options)
+        _make_output(order, kind, disk_image)
         report(events.StepFinished(step=f"output {kind}", seconds=clock.monotonic() - begun))
     moment = clock.now()
-    for kind in order.prepared.outputs:
-        final = recipe.output(kind)
-        kept = publish(staged(order, kind), final, checksums=recipe.checksums,
-                       shown_as=f"{recipe.output_name}.{kind}", keep_old=not recipe.overwrite_old_image, moment=moment)
-        if kept:
-            report(events.Note(text=f"The old {final.name} is kept as {kept.name}"))
-        report(events.ImageWritten(path=str(final), kind=kind, size=final.stat().st_blocks * 512))
+    for kind in sorted(kinds, key=lambda kind: kind != "docker"):
+        _publish_output(order, kind, moment, report)
+
+
+def _make_output(order: Order, kind: str, disk_image: Path) -> None:
+    recipe, target = order.prepared.recipe, staged(order, kind)
+    if kind == "raw":
+        take_raw(disk_image, target)
+    elif kind == "vhd":
+        make_vhd(disk_image, target, options=recipe.qemu_img_options)
+    elif kind not in PACKED_TYPES:
+        convert(disk_image, target, kind=kind, compress=recipe.compress, compression=recipe.compression,
+                options=recipe.qemu_img_options)
+
+
+def _publish_output(order: Order, kind: str, moment: datetime, report: events.Reporter) -> None:
+    recipe, made = order.prepared.recipe, staged(order, kind)
+    if kind == "docker":
+        import_image(made, name=recipe.docker_target)
+        report(events.Note(text=f"Docker image {recipe.docker_target} imported"))
+        return
+    final = recipe.output(kind)
+    kept = publish(made, final, checksums=recipe.checksums, shown_as=f"{recipe.output_name}.{kind}", moment=moment,
+                   keep_old=not recipe.overwrite_old_image, belongs_to=owner(recipe.environment))
+    if kept:
+        report(events.Note(text=f"The old {final.name} is kept as {kept.name}"))
+    report(events.ImageWritten(path=str(final), kind=kind, size=final.stat().st_blocks * 512))
 
 
 def failure_of(error: BaseException) -> PydibError:

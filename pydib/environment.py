@@ -5,12 +5,54 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
 
 from pydib import paths
-from pydib.element.resolve import Resolution
 from pydib.paths import Layout
-from pydib.recipe import Recipe
+
+
+class Asked(Protocol):
+    """What of a recipe reaches the scripts; `pydib.recipe.Recipe` has it all, and says what each field means."""
+
+    @property
+    def environment(self) -> Mapping[str, str]: ...
+    @property
+    def arch(self) -> str: ...
+    @property
+    def arguments(self) -> Sequence[str]: ...
+    @property
+    def checksums(self) -> Sequence[str]: ...
+    @property
+    def compress(self) -> bool: ...
+    @property
+    def docker_target(self) -> str: ...
+    @property
+    def elements_path(self) -> Sequence[Path]: ...
+    @property
+    def fs_type(self) -> str: ...
+    @property
+    def image_cache(self) -> Path: ...
+    @property
+    def image_size_gib(self) -> float | None: ...
+    @property
+    def logfile(self) -> str: ...
+    @property
+    def max_online_resize(self) -> str: ...
+    @property
+    def min_tmpfs_gib(self) -> int: ...
+    @property
+    def offline(self) -> bool: ...
+    @property
+    def output_name(self) -> str: ...
+    @property
+    def skip_base(self) -> bool: ...
+    @property
+    def tmpfs(self) -> bool: ...
+    @property
+    def trace(self) -> int: ...
+
 
 TARGET_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM_BINARIES = ("/sbin", "/usr/sbin", "/usr/local/sbin")
@@ -26,11 +68,11 @@ _STRIPPED_INSIDE = frozenset({
 """What sudo takes out of an environment that it passes on (C-112), and what the engine does (C-111)."""
 
 
-def for_host(recipe: Recipe, resolution: Resolution, layout: Layout, *, python: str,
+def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, python: str,
              answers: Mapping[str, str]) -> dict[str, str]:
     """The environment of scripts outside the target (C-113, C-114, C-120).
 
-    `answers` are the block-device variables that are known before the device exists: DIB_ROOT_LABEL,
+    `elements` are the paths of all elements by name, in order. `answers` are the block-device variables that are known before the device exists: DIB_ROOT_LABEL,
     DIB_ROOT_FSTYPE, DIB_BOOT_LABEL, DIB_MOUNTPOINTS.
     """
     env = {name: value for name, value in recipe.environment.items() if name not in ("MKFS_OPTS",)}
@@ -48,8 +90,8 @@ def for_host(recipe: Recipe, resolution: Resolution, layout: Layout, *, python: 
         "DIB_PYTHON_EXEC": recipe.environment.get("DIB_PYTHON_EXEC") or python,
         "ELEMENTS_PATH": ":".join(str(place) for place in recipe.elements_path),
         "FS_TYPE": recipe.fs_type,
-        "IMAGE_ELEMENT": " ".join(resolution.names),
-        "IMAGE_ELEMENT_YAML": json.dumps({element.name: str(element.path) for element in resolution.elements}),
+        "IMAGE_ELEMENT": " ".join(elements),
+        "IMAGE_ELEMENT_YAML": json.dumps({name: str(path) for name, path in elements.items()}),
         "IMAGE_NAME": recipe.output_name,
         "IMAGE_TYPE": recipe.environment.get("IMAGE_TYPE") or "qcow2",
         "LC_ALL": "C",
@@ -65,11 +107,11 @@ def for_host(recipe: Recipe, resolution: Resolution, layout: Layout, *, python: 
     })
     env.update(_optional(recipe))
     env.update(answers)
-    env.update(_functions(resolution))
+    env.update(_functions(elements))
     return env
 
 
-def _optional(recipe: Recipe) -> dict[str, str]:
+def _optional(recipe: Asked) -> dict[str, str]:
     """Variables that exist only when they were asked for (C-114)."""
     optional = {
         "SKIP_BASE": "1" if recipe.skip_base else "",
@@ -85,7 +127,7 @@ def _optional(recipe: Recipe) -> dict[str, str]:
     return env
 
 
-def _checksum_variable(recipe: Recipe) -> str:
+def _checksum_variable(recipe: Asked) -> str:
     """DIB_CHECKSUM as scripts read it: 0, 1 or a list (C-321)."""
     if not recipe.checksums:
         return "0"
@@ -109,9 +151,9 @@ def _host_path(given: str) -> str:
     return ":".join([*entries, *(entry for entry in SYSTEM_BINARIES if entry not in entries)])
 
 
-def _functions(resolution: Resolution) -> dict[str, str]:
+def _functions(elements: Mapping[str, Path]) -> dict[str, str]:
     """The functions that DIB exports to host scripts (C-120, C-191, C-198)."""
-    pairs = " ".join(f"[{element.name}]={element.path}" for element in resolution.elements)
+    pairs = " ".join(f"[{name}]={path}" for name, path in elements.items())
     return {
         "BASH_FUNC_get_image_element_array%%": f"() {{  echo {shlex.quote(pairs + ' ')}\n}}",
         "BASH_FUNC_die%%": '() {  local code=$?\n echo "$@"\n exit "$(( code ? code : 1 ))"\n}',

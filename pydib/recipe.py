@@ -83,6 +83,23 @@ class Recipe:
         return self.output_stem.with_name(f"{self.output_stem.name}.{kind}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a user wants to see.
+
+    Args:
+        style: `lines` for the log as DIB prints it, `progress` for a live display, `quiet` for nothing.
+        timestamps: whether lines on stdout begin with the time (C-180).
+        logfile: also append the log there, always with the time (C-181); empty for none.
+        events_file: also write every event there as a line of JSON; empty for none.
+    """
+
+    style: str = "lines"
+    timestamps: bool = True
+    logfile: str = ""
+    events_file: str = ""
+
+
 def host_arch(*, machine: str) -> str:
     """DIB's name of the architecture that `uname -m` calls `machine` (C-013)."""
     if machine.startswith("armv"):

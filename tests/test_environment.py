@@ -10,18 +10,16 @@ import pytest
 
 from pydib import environment, paths
 from pydib.cli.drop_in import make_recipe, parse
-from pydib.element.resolve import Resolution
-from pydib.element.shelf import Element
 from pydib.paths import Layout
 
 LAYOUT = Layout(build_dir=Path("/tmp/dib_build.x"), image_dir=Path("/tmp/dib_image.x"))
-ELEMENTS = (Element("os", Path("/shelf/os")), Element("vm", Path("/shelf/vm")))
+ELEMENTS = {"os": Path("/shelf/os"), "vm": Path("/shelf/vm")}
 
 
 def host(*arguments: str, **caller: str) -> dict[str, str]:
     given, elements = parse([*arguments, "os"])
     recipe = make_recipe(given, elements, {"HOME": "/home/me", "PATH": "/usr/bin:/bin", **caller}, arguments=arguments)
-    return environment.for_host(recipe, Resolution(ELEMENTS, {}, {}), LAYOUT, python="/usr/bin/python3",
+    return environment.for_host(recipe, ELEMENTS, LAYOUT, python="/usr/bin/python3",
                                 answers={"DIB_ROOT_LABEL": "cloudimg-rootfs"})
 
 

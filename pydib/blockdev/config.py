@@ -27,6 +27,7 @@ from pydib.blockdev.nodes import (
     VolumeGroup,
     VolumeKind,
 )
+from pydib.errors import BlockDeviceConfigError
 from pydib.sizes import MIB
 
 SECTOR_SIZES = (512, 1024, 2048, 4096)
@@ -213,7 +214,7 @@ def _mount(entry: Entry, fields: Fields, _: int | None) -> list[Node]:
                   mount_point=fields.text("mount_point"))]
 
 
-def mount_point_path(text: str, fields_where: str) -> str:
+def mount_point_path(text: str, where: str) -> str:
     """`text` as an absolute path without double or final slashes.
 
     >>> mount_point_path("/boot//efi/", "here")
@@ -223,8 +224,8 @@ def mount_point_path(text: str, fields_where: str) -> str:
         BlockDeviceConfigError: relative, with `..`, or with characters that DIB_MOUNTPOINTS cannot carry.
     """
     if not text.startswith("/") or ".." in text.split("/") or "|" in text or not text.isprintable():
-        raise Fields(Map(), fields_where, []).error(f"{text!r} cannot be a mount point",
-                                                    hint="give an absolute path without '..' and '|'")
+        raise BlockDeviceConfigError(f"{text!r} cannot be a mount point", where=where,
+                                     hint="give an absolute path without '..' and '|'")
     return "/" + posixpath.normpath(text).lstrip("/")
 
 

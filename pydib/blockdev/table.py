@@ -6,7 +6,6 @@ the same offsets in the image file.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -155,8 +154,3 @@ def _check_fits(partition: Partition, size: int, room: int) -> None:
         raise BlockDeviceConfigError(
             f"partition {partition.name} needs {human_size(size)}, but only {human_size(max(room, 0))} are left",
             where=partition.where, hint="make the image larger (--image-size GiB), or the partition smaller")
-
-
-def named(slots: Sequence[Slot]) -> dict[str, Slot]:
-    """The slots by the name of their partition."""
-    return {slot.name: slot for slot in slots if slot.kind != "extended"}

@@ -12,7 +12,7 @@ import click
 
 from pydib import recipe
 from pydib.errors import RecipeError
-from pydib.recipe import Recipe
+from pydib.recipe import Recipe, Wishes
 
 SUGGESTED_TYPES = "qcow2, raw, tar, tgz, squashfs, or any format of qemu-img"
 
@@ -99,7 +99,6 @@ def _convert(fields: dict[str, Any], name: str, how: Callable[[Any], Any]) -> No
 def command(logfile: str | None, events_file: str | None, progress: str, **options: Any) -> int:
     """Build an image from ELEMENTs, for example: pydib build -o debian debian-minimal vm."""
     from pydib.build import run_build
-    from pydib.report.reporters import Wishes
 
     if not options["elements"]:
         raise RecipeError("no elements were named; at least one distribution root element is needed",

@@ -11,7 +11,7 @@ from typing import Any
 from pydib import __version__, recipe
 from pydib.cli.errors import report_errors
 from pydib.errors import RecipeError
-from pydib.recipe import Recipe
+from pydib.recipe import Recipe, Wishes
 
 SHORT = "a:o:t:xucnp:h"
 LONG = (
@@ -81,7 +81,6 @@ def _run(arguments: Sequence[str], name: str) -> int:
     wanted = make_recipe(given, elements, environment, arguments=arguments)
 
     from pydib.build import run_build  # late: --help and mistakes should answer at once
-    from pydib.report.reporters import Wishes
 
     if wanted.logfile:
         sys.stdout.write(f"Output logs going to: {wanted.logfile}\n")

@@ -27,6 +27,7 @@ from pydib.errors import BlockDeviceError, ToolMissing
 
 LOOP_CONTROL = Path("/dev/loop-control")
 SYS_BLOCK = Path("/sys/class/block")
+DEVICES = Path("/dev")
 
 _LOOP_CONFIGURE = 0x4C0A
 _LOOP_CTL_GET_FREE = 0x4C82
@@ -154,10 +155,11 @@ def _bind(file: int, image: Path, sector_bytes: int, offset_bytes: int, size_byt
     try:
         for attempt in range(_TRIES):
             number = fcntl.ioctl(control, _LOOP_CTL_GET_FREE)
-            held = os.open(_node(f"loop{number}"), os.O_RDWR | os.O_CLOEXEC)
+            device = _node(f"loop{number}")
+            held = os.open(device, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.ioctl(held, _LOOP_CONFIGURE, _configuration(file, image, sector_bytes, offset_bytes, size_bytes))
-                return f"/dev/loop{number}", held
+                return str(device), held
             except OSError as problem:
                 os.close(held)
                 if problem.errno != errno.EBUSY:
@@ -196,13 +198,22 @@ def _configuration(file: int, image: Path, sector_bytes: int, offset_bytes: int,
 
 
 def _node(name: str) -> Path:
-    """`/dev/<name>`, made when there is none: a /dev that is not the kernel's own does not follow it."""
-    node = Path("/dev") / name
-    if not node.exists():
-        number = _device_number(name)
+    """`/dev/<name>`, made when it is missing or of another device: a /dev that is not the kernel's own (in a
+    container) does not follow it, and numbers of partitions are given out again."""
+    node, number = DEVICES / name, _device_number(name)
+    if not _is_node_of(node, number):
+        node.unlink(missing_ok=True)
         with suppress(FileExistsError):
             os.mknod(node, stat.S_IFBLK | 0o600, number)
     return node
+
+
+def _is_node_of(node: Path, number: int) -> bool:
+    try:
+        found = node.stat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISBLK(found.st_mode) and found.st_rdev == number
 
 
 def _device_number(name: str) -> int:

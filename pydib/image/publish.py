@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +27,29 @@ def dated(path: Path, moment: datetime) -> Path:
     return path.with_name(f"{path.stem}-{moment:%Y.%m.%d-%H.%M.%S}{path.suffix}")
 
 
-def publish(staged: Path, final: Path, *, checksums: Sequence[str], shown_as: str, keep_old: bool, moment: datetime
-            ) -> Path | None:
+def owner(environment: Mapping[str, str]) -> tuple[int, int] | None:
+    """User and group who called us through sudo, to whom outputs belong (C-230); None without sudo.
+
+    >>> owner({"SUDO_UID": "1000", "SUDO_GID": "1000"})
+    (1000, 1000)
+    """
+    user, group = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
+    if os.geteuid() != 0 or not (user.isdecimal() and group.isdecimal()):
+        return None
+    return int(user), int(group)
+
+
+def publish(staged: Path, final: Path, *, checksums: Sequence[str], shown_as: str, keep_old: bool, moment: datetime,
+            belongs_to: tuple[int, int] | None = None) -> Path | None:
     """Give the finished file `staged` its name `final`, with its checksum files beside it.
 
     The old output keeps its content under a dated name, its checksum files too; `final` itself is never absent and
     never half-written: the new file replaces it by one rename. `staged` lies on the same filesystem.
+
+    Args:
+        shown_as: the name of the output in its checksum files.
+        keep_old: whether an old output is kept, and under which moment's name.
+        belongs_to: user and group that get the output and its checksum files; None for ours.
 
     Returns:
         Where the old output is kept, or None if there was none, or it was not to be kept.
@@ -45,14 +62,21 @@ def publish(staged: Path, final: Path, *, checksums: Sequence[str], shown_as: st
         kept = _keep(final, dated(final, moment)) if keep_old else None
         for kind in ("md5", "sha256"):
             final.with_name(f"{final.name}.{kind}").unlink(missing_ok=True)
+        _give(staged, belongs_to)
         os.replace(staged, final)
         for kind, line in lines.items():
             part = staged.with_name(f"{staged.name}.{kind}")
             part.write_text(line, encoding="utf-8", errors="surrogateescape")
+            _give(part, belongs_to)
             os.replace(part, final.with_name(f"{final.name}.{kind}"))
     except OSError as error:
         raise ImageError(f"the output could not be published: {error.strerror}", where=str(final)) from None
     return kept
+
+
+def _give(path: Path, to: tuple[int, int] | None) -> None:
+    if to is not None:
+        os.chown(path, *to)
 
 
 def _keep(final: Path, old: Path) -> Path | None:

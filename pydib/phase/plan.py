@@ -75,10 +75,14 @@ def make_plan(recipe: Recipe, resolution: Resolution, entries: tuple[Entry, ...]
         steps.extend(_actions(phase, phase.before, recipe))
         steps.extend(_scripts(phase, entries, recipe.environment.get("RUN_PARTS_REGEX") or SCRIPT_NAME))
         steps.extend(_actions(phase, phase.after, recipe))
-    if "no-final-image" not in " ".join(resolution.names) and not recipe.ramdisk:
-        steps.extend(Step(kind="output", phase="", name=kind, reason=f"-t {','.join(recipe.types)}",
-                          source=str(recipe.output(kind))) for kind in recipe.types)
+    saves_disk = "no-final-image" not in " ".join(resolution.names) and not recipe.ramdisk
+    steps.extend(_output(kind, recipe) for kind in recipe.types if saves_disk or kind in PACKED_TYPES)
     return Plan(resolution=resolution, entries=entries, phases=phases, steps=tuple(steps))
+
+
+def _output(kind: str, recipe: Recipe) -> Step:
+    place = recipe.docker_target if kind == "docker" else str(recipe.output(kind))
+    return Step(kind="output", phase="", name=kind, reason=f"-t {','.join(recipe.types)}", source=place)
 
 
 def _actions(phase: Phase, names: Sequence[str], recipe: Recipe) -> list[Step]:
@@ -94,8 +98,9 @@ def _is_needed(action: str, recipe: Recipe) -> bool:
     return True
 
 
-PACKED_TYPES = ("tar", "tgz", "squashfs")
-"""Outputs that are made of the mounted tree, not of the disk image."""
+PACKED_TYPES = ("tar", "tgz", "squashfs", "aci", "docker")
+"""Outputs that are made of the mounted tree, not of the disk image; only the latter's are given up with
+`no-final-image` and for ramdisks (C-066)."""
 
 
 def _scripts(phase: Phase, entries: Sequence[Entry], pattern: str) -> list[Step]:

@@ -7,30 +7,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from pydib import clock, events
 from pydib.errors import RecipeError
+from pydib.recipe import Wishes
 from pydib.report.lines import as_bytes, lines_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What a user wants to see.
-
-    Args:
-        style: `lines` for the log as DIB prints it, `progress` for a live display, `quiet` for nothing.
-        timestamps: whether lines on stdout begin with the time (C-180).
-        logfile: also append the log there, always with the time (C-181); empty for none.
-        events_file: also write every event there as a line of JSON; empty for none.
-    """
-
-    style: str = "lines"
-    timestamps: bool = True
-    logfile: str = ""
-    events_file: str = ""
 
 
 @contextmanager

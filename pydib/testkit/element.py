@@ -6,12 +6,14 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from pydib.element.hooks import merge, scripts_in
 from pydib.element.shelf import find_elements
+from pydib.errors import CommandFailed, ToolMissing
 from pydib.events import ignore
 from pydib.host.command import require_tool, run
 from pydib.paths import lib_dir
@@ -169,6 +171,7 @@ class ElementUnderTest:
 
     def _enter(self, side: str, phase: str, script: str, arguments: Sequence[str], env: Mapping[str, str],
                network: bool, seconds: int) -> str:
+        _need_namespaces()
         base, kit = self.root.base, self.root.base / "kit"
         for leftover in ("exit", "refused"):
             (kit / leftover).unlink(missing_ok=True)
@@ -204,8 +207,17 @@ class ElementUnderTest:
         if (kit / "refused").exists():
             pytest.skip(f"this machine: {(kit / 'refused').read_text().strip()}")
         if not (kit / "exit").exists():
-            raise AssertionError("the script did not come to an end in its time, or its namespaces could not be made")
+            raise AssertionError("the script did not come to an end in its time and was killed")
         return int((kit / "exit").read_text())
+
+
+@cache
+def _need_namespaces() -> None:
+    """Skip the test, and say why, on a machine that makes no namespaces for us."""
+    try:
+        run(*_namespaces(False), "true")
+    except (CommandFailed, ToolMissing) as error:
+        pytest.skip(f"this machine makes no namespaces for scripts under test: {error.what}")
 
 
 def _namespaces(network: bool) -> list[str]:

@@ -16,6 +16,9 @@ MOUNT_POINTS = ("dev", "proc", "sys")
 MERGED = ("bin", "sbin", "lib", "lib64")
 """Links into /usr that every fake root has, as today's distributions have them."""
 
+SKELETON = frozenset({"/tmp", "/usr", *(f"/usr/{name}" for name in MERGED)})
+"""Directories that every fake root has."""
+
 ROOTS = (Path(__file__).parents[1] / "_data/roots", Path(__file__).parents[2] / "fixtures/roots")
 """Where the ready roots lie: in a wheel, in a checkout."""
 
@@ -163,7 +166,7 @@ class FakeRoot:
     def tree(self, below: str = "/") -> list[str]:
         """Paths of all files, links and empty directories below `below`, sorted.
 
-        The links and mount points that every fake root has (/bin, /dev ...) are left out.
+        What every fake root has (/bin, /dev, an empty /tmp ...) is left out.
         """
         return sorted(path for path in self.snapshot() if path.startswith(below.rstrip("/") + "/"))
 
@@ -177,7 +180,7 @@ class FakeRoot:
             links = [name for name in directories if Path(folder, name).is_symlink()]
             for name in [*files, *links]:
                 self._mark(found, f"{inside}/{name}")
-            if inside and not files and not directories:
+            if inside and inside not in SKELETON and not files and not directories:
                 self._mark(found, inside)
         return found
 

@@ -17,6 +17,7 @@ from pydib.host.machine import is_root, memory_bytes, user_name
 from pydib.sizes import GIB, human_size
 from pydib.verify.boot import efi_firmware
 from pydib.verify.disk import import_guestfs
+from pydib.verify.kvm import DEVICE as KVM_DEVICE
 from pydib.verify.kvm import kvm_answer, stock_kernel
 
 OLDEST_PYTHON = (3, 11)
@@ -97,8 +98,9 @@ def tool(wanted: _Tool) -> Finding:
     """Whether one of the programs is there."""
     found = next(filter(None, map(find_tool, wanted.programs)), None)
     package = wanted.package or PACKAGES.get(wanted.programs[0], wanted.programs[0])
+    remedy = wanted.remedy or f"apt-get install {package}"
     return Finding(name=" or ".join(wanted.programs), ok=found is not None, detail=found or "not installed",
-                   needed_for=wanted.needed_for, required=wanted.required, remedy=wanted.remedy or f"apt-get install {package}")
+                   needed_for=wanted.needed_for, required=wanted.required, remedy=remedy)
 
 
 def _kernel_features() -> Iterator[Finding]:
@@ -188,13 +190,19 @@ def _granted(file: Path, name: str, number: int) -> int:
 def _virtual_machines(environment: Mapping[str, str]) -> Iterator[Finding]:
     answer = kvm_answer(environment)
     yield Finding(name="kvm", ok=answer.usable, detail=answer.reason, needed_for="fast pydib boot and inspect",
-                  remedy=f"adduser {user_name()} kvm, as root, where the machine has KVM; emulation works without")
+                  remedy=_kvm_remedy())
     yield _asked("efi firmware", efi_firmware, needed_for="pydib boot --firmware efi")
     yield _asked("guestfs", import_guestfs, needed_for="pydib inspect")
     kernel = stock_kernel()
     yield Finding(name="kernel in /boot", ok=kernel is not None, detail=str(kernel) if kernel else "none is readable",
                   needed_for="pydib inspect",
                   remedy="apt-get install linux-image-amd64; where it is private: chmod 0644 /boot/vmlinuz-*")
+
+
+def _kvm_remedy() -> str:
+    if KVM_DEVICE.exists() and not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
+        return f"adduser {user_name()} kvm, as root, and log in anew"
+    return "nothing, if it must be this machine: emulation does the same, slower"
 
 
 def _asked(name: str, question: Callable[[], object], *, needed_for: str) -> Finding:

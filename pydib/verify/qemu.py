@@ -53,8 +53,9 @@ class Machine:
 def qemu_argv(machine: Machine, *, program: str = PROGRAM) -> tuple[str, ...]:
     """The words that start `machine`.
 
-    There is a display adapter, since some boot loaders want one, but nobody looks at it. Nothing reads from us, so
-    no key that is pressed by chance gets into the machine. A machine that wants to start again ends instead.
+    There is a display adapter, since some boot loaders want one, but nobody looks at it; `graphics=off` has the BIOS
+    write to the serial port too, and with it a boot loader that knows no serial port. The machine reads nothing from
+    us, so no key that is pressed by chance gets into it. A machine that wants to start again ends instead.
     """
     return (
         program, "-nodefaults", "-no-user-config", "-no-reboot",
@@ -62,9 +63,9 @@ def qemu_argv(machine: Machine, *, program: str = PROGRAM) -> tuple[str, ...]:
         *_processor(machine),
         "-m", str(machine.memory_mib), "-smp", str(machine.cpus),
         "-device", "virtio-rng-pci",
-        *(("-nic", "user,model=virtio-net-pci") if machine.network else ("-nic", "none")),
+        *_network(machine.network),
         *_firmware(machine.efi),
-        *(word for drive in machine.drives for word in _drive(drive)),
+        *(word for number, drive in enumerate(machine.drives) for word in _drive(number, drive)),
         *_kernel(machine.kernel),
     )
 
@@ -74,7 +75,7 @@ def _processor(machine: Machine) -> tuple[str, ...]:
 
     Under emulation without five-level page tables, which would only cost time.
     """
-    kind = "q35" if machine.efi else "pc"
+    kind = "q35" if machine.efi else "pc,graphics=off"
     if machine.accelerator == "kvm":
         return ("-machine", kind, "-accel", "kvm", "-cpu", "host")
     return ("-machine", kind, "-accel", "tcg,thread=multi", "-cpu", "max,la57=off")
@@ -87,10 +88,19 @@ def _firmware(efi: Firmware | None) -> tuple[str, ...]:
             "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={_escaped(efi.variables)}")
 
 
-def _drive(drive: Drive) -> tuple[str, ...]:
+def _network(wanted: bool) -> tuple[str, ...]:
+    """A network card behind QEMU's own DHCP server, without the ROM that would look for something to boot there."""
+    if not wanted:
+        return ("-nic", "none")
+    return ("-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile=")
+
+
+def _drive(number: int, drive: Drive) -> tuple[str, ...]:
+    """A disk. The firmware tries those that have a number, in their order, and nothing else."""
     keeps = "on" if drive.snapshot else "off"
-    return ("-drive", f"if=virtio,format={drive.format},snapshot={keeps},cache=unsafe,discard=unmap,"
-                      f"file={_escaped(drive.path)}")
+    return ("-drive", f"if=none,id=disk{number},format={drive.format},snapshot={keeps},cache=unsafe,discard=unmap,"
+                      f"file={_escaped(drive.path)}",
+            "-device", f"virtio-blk-pci,drive=disk{number},bootindex={number}")
 
 
 def _kernel(kernel: Kernel | None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import subprocess
 import sys
 import time
@@ -161,6 +162,16 @@ def test_nothing_is_left_when_the_owner_is_killed(image):
         time.sleep(0.02)
     assert free_of(image)
     assert loop.backing_file(device) or loop.partition_numbers(device) == ()
+
+
+@pytest.mark.machine
+def test_a_dev_that_does_not_follow_the_kernel_gets_the_nodes_it_needs(image, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "DEVICES", tmp_path)
+    with loop.attached(image) as device:
+        assert Path(device).parent == tmp_path
+        os.mknod(f"{device}p1", stat.S_IFBLK | 0o600, os.makedev(259, 4095))  # left over from somebody else
+        part = loop.add_partition(device, 1, start_bytes=MIB, size_bytes=MIB)
+        assert loop.device_bytes(part) == MIB
 
 
 @pytest.mark.machine

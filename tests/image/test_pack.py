@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pydib.errors import ImageError
 from pydib.host.command import run
 from pydib.image.pack import pack
 
@@ -47,3 +48,25 @@ def test_a_squashfs_holds_hidden_files_and_nothing_of_the_host(tree: Path, tmp_p
     listed = run("unsquashfs", "-lls", tmp_path / "out").splitlines()
     names = {line.split("squashfs-root/", 1)[1].split(" ->")[0] for line in listed if "squashfs-root/" in line}
     assert names == EXPECTED
+
+
+@pytest.mark.contract("C-234")
+def test_an_aci_holds_the_tree_below_rootfs_and_its_manifest(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text("{}")
+    pack(tree, tmp_path / "out", kind="aci", manifest=tmp_path / "m.json")
+    with tarfile.open(tmp_path / "out", "r:") as archive:
+        names = {member.name for member in archive.getmembers()}
+        assert names == {"rootfs", "manifest"} | {f"rootfs/{name}" for name in EXPECTED}
+        assert archive.getmember("rootfs/link").linkname == "etc/name"
+        assert {member.linkname.partition("/")[0] for member in archive.getmembers() if member.islnk()} == {"rootfs"}
+
+
+def test_a_manifest_that_went_away_is_told(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="the image manifest cannot be read"):
+        pack(tree, tmp_path / "out", kind="aci", manifest=tmp_path / "gone")
+
+
+def test_a_compressor_with_options_is_used_and_its_failure_told(tree: Path, tmp_path: Path) -> None:
+    pack(tree, tmp_path / "out", kind="tgz", gzip="gzip -n")
+    with pytest.raises(ImageError, match="the tgz output could not be made"):
+        pack(tree, tmp_path / "out", kind="tgz", gzip="false")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
 from pydib.errors import ImageError
-from pydib.image.publish import dated, publish
+from pydib.image.publish import dated, owner, publish
 
 MOMENT = datetime.datetime(2026, 11, 23, 4, 5, 6, tzinfo=datetime.UTC)
 
@@ -63,3 +64,17 @@ def test_a_directory_in_the_way_is_an_error_and_stays(tmp_path: Path) -> None:
 
 def test_a_name_without_ending_gets_its_date_too() -> None:
     assert dated(Path("/d/disk.raw"), MOMENT) == Path("/d/disk-2026.11.23-04.05.06.raw")
+
+
+def test_an_output_and_its_checksums_are_given_away(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may give files away")
+    publish(staged(tmp_path), tmp_path / "disk.qcow2", checksums=("md5",), shown_as="x", keep_old=True,
+            moment=MOMENT, belongs_to=(1234, 2345))
+    for name in ("disk.qcow2", "disk.qcow2.md5"):
+        assert ((tmp_path / name).stat().st_uid, (tmp_path / name).stat().st_gid) == (1234, 2345)
+
+
+@pytest.mark.parametrize("environment", [{}, {"SUDO_UID": "1000"}, {"SUDO_UID": "-1", "SUDO_GID": "0"}])
+def test_without_sudo_outputs_are_ours(environment: dict[str, str]) -> None:
+    assert owner(environment) is None

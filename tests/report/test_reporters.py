@@ -14,7 +14,8 @@ from pydib import events
 from pydib.errors import RecipeError
 from pydib.report.lines import lines_of
 from pydib.report.progress import Progress
-from pydib.report.reporters import JsonLines, LineLog, Wishes, reporter
+from pydib.recipe import Wishes
+from pydib.report.reporters import JsonLines, LineLog, reporter
 
 
 def text(event: events.Event) -> str:

@@ -55,3 +55,18 @@ def test_baseline_packages_can_be_skipped(fake_root, element, skip, names):
     run = under_test.run("install.d/01-package-installs")
     assert run.ok, run.output
     assert run.called("install-packages", "open-iscsi") is bool(names)
+
+
+@pytest.mark.parametrize(("env", "packages"), [
+    ({}, "software-properties-common open-iscsi"),
+    ({"DIB_BOOTSTRAP_PACKAGES": "one"}, "one software-properties-common open-iscsi"),
+    ({"DIB_RELEASE": "trixie"}, "open-iscsi"), ({"DIB_SKIP_BASE_PACKAGE_INSTALL": "1"}, "software-properties-common"),
+    ({"DIB_RELEASE": "trixie", "DIB_SKIP_BASE_PACKAGE_INSTALL": "1"}, ""), ({"DISTRO_NAME": "ubuntu"}, ""),
+])
+def test_packages_may_come_with_the_bootstrap(fake_root, element, env, packages):
+    fake_root.like("debian-12")
+    under_test = element("base")
+    script = under_test.hooks / "install.d/00-look"
+    script.write_text('echo "${DIB_BOOTSTRAP_PACKAGES:-}"\n')
+    script.chmod(0o755)
+    assert under_test.run("install.d/00-look", env=env).output.strip() == packages

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydib.blockdev.table import Slot, Table, sfdisk_script
-from pydib.errors import BlockDeviceError, CommandFailed, PydibError, ToolMissing
+from pydib.errors import BlockDeviceError, CommandFailed, ToolMissing
 from pydib.events import Note, Reporter
 from pydib.host.command import find_tool, run
 from pydib.host.loop import add_partition, attached, drop_partitions, locked
@@ -46,7 +46,7 @@ def write_table(disk: Disk) -> None:
 def map_partitions(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, str]:
     """Devices for the partitions of `disk`, by partition name, for as long as `stack` is open.
 
-    The first way that works is taken: device-mapper (kpartx), the kernel's own partitions (as partx makes them),
+    The first way that works is taken: the kernel's own partitions (as partx makes them), device-mapper (kpartx),
     loop devices with an offset. Which one, and why not those before it, goes to `report`.
 
     Raises:
@@ -82,33 +82,17 @@ def _by_kpartx(disk: Disk, stack: ExitStack) -> dict[str, str]:
         raise Unavailable("this kernel has no device-mapper")
     if not find_tool("kpartx"):
         raise Unavailable("kpartx is not installed")
-    if not find_tool("dmsetup"):
-        raise Unavailable("dmsetup is not installed")
-    devices = {slot.name: f"/dev/mapper/{Path(disk.device).name}p{slot.number}" for slot in disk.table.partitions}
+    stack.callback(_kpartx, "-d", disk.device)
     try:
-        _dm("kpartx", "-a", disk.device)
-        for device in devices.values():
-            _end_with_us(device, stack)
-    except (CommandFailed, OSError) as problem:
-        with suppress(CommandFailed):
-            _dm("kpartx", "-d", disk.device)
-        raise Unavailable(str(problem)) from None
-    return devices
+        _kpartx("-a", disk.device)
+    except CommandFailed as problem:
+        raise Unavailable(f"kpartx ended with exit code {problem.code}") from None
+    prefix = f"/dev/mapper/{Path(disk.device).name}p"
+    return {slot.name: f"{prefix}{slot.number}" for slot in disk.table.partitions}
 
 
-def _end_with_us(device: str, stack: ExitStack) -> None:
-    """Let device-mapper forget `device` as soon as nobody has it open, and keep it open ourselves until then.
-
-    Without this a partition, and the loop device below it, would outlive a build that is killed.
-    """
-    held = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
-    stack.callback(Path(device).unlink, missing_ok=True)  # the node is libdevmapper's, not the kernel's
-    stack.callback(os.close, held)
-    _dm("dmsetup", "remove", "--deferred", Path(device).name)
-
-
-def _dm(*words: str) -> None:
-    run(*words, env={**os.environ, **NO_UDEV})
+def _kpartx(action: str, device: str) -> None:
+    run("kpartx", action, device, env={**os.environ, **NO_UDEV})
 
 
 def _by_kernel(disk: Disk, stack: ExitStack) -> dict[str, str]:
@@ -139,20 +123,18 @@ def _by_offset(disk: Disk, stack: ExitStack) -> dict[str, str]:
 
 
 WAYS: Mapping[str, Callable[[Disk, ExitStack], dict[str, str]]] = {
-    "kpartx": _by_kpartx, "partx": _by_kernel, "offset loop devices": _by_offset,
+    "partx": _by_kernel, "kpartx": _by_kpartx, "offset loop devices": _by_offset,
 }
-"""In the order in which they are tried."""
+"""In the order in which they are tried. The kernel drops its own partitions together with the loop device when a
+build is killed; a mapping of kpartx stays, and keeps the loop device with it, so it comes second."""
 
 
 def partition_disk(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, str]:
     """Write the table of `disk` and map its partitions, with udev kept away from the device meanwhile and after.
 
     Raises:
-        PydibError: as `write_table` and `map_partitions`.
+        CommandFailed, ToolMissing, BlockDeviceError: as `write_table` and `map_partitions`.
     """
     stack.enter_context(locked(disk.device))
     write_table(disk)
     return map_partitions(disk, stack, report)
-
-
-__all__ = ["Disk", "PydibError", "has_device_mapper", "partition_disk"]

@@ -142,6 +142,23 @@ def test_fat_is_made_though_it_is_not_mounted(bench):
     assert (found["TYPE"], found["LABEL"], found["UUID"]) == ("vfat", "EFI", "ABCD-1234")
 
 
+def test_an_efi_system_partition_is_mounted_inside_the_root(bench):
+    with bench.assembled(graph_of("efi-with-root"), 256 * MIB):
+        mounts = mounts_below(bench.mount_base)
+        found = {str(mount.target.relative_to(bench.mount_base)): mount.fstype for mount in mounts}
+        assert found == {".": "ext4", "boot/efi": "vfat"}
+        (bench.mount_base / "boot/efi/EFI").mkdir()
+
+
+def test_what_the_kernel_cannot_mount_is_said_before_anything_is_made(bench):
+    if can_mount("vfat"):
+        pytest.skip("this kernel can mount vfat")
+    graph = blockdev.load((FIXTURES / "efi-with-root.yaml").read_text())
+    with pytest.raises(ToolMissing, match="cannot mount vfat"):
+        bench.assembled(graph).__enter__()
+    assert list(bench.images.iterdir()) == []
+
+
 def test_a_small_root_filesystem_gets_a_journal_that_fits(bench):
     with bench.assembled(blockdev.load(None), 40 * MIB) as disk:
         pass
@@ -149,28 +166,38 @@ def test_a_small_root_filesystem_gets_a_journal_that_fits(bench):
     assert size and size[1] == "16M"
 
 
-def test_the_way_of_mapping_is_said(bench):
-    with bench.assembled(graph_of("tables/mbr-one-bootable-primary")):
-        pass
-    assert re.search(r"partitions of /dev/loop\d+ are mapped by (kpartx|partx)", bench.notes()[0])
-
-
-def test_offset_loop_devices_do_as_well(bench, monkeypatch):
+def only(monkeypatch, *ways):
+    """Let the other ways of mapping partitions refuse."""
     def refuse(*_):
         raise partitions.Unavailable("not today")
-    monkeypatch.setattr(partitions, "WAYS", {**partitions.WAYS, "kpartx": refuse, "partx": refuse})
+    monkeypatch.setattr(partitions, "WAYS", {
+        name: way if name in ways else refuse for name, way in partitions.WAYS.items()})
+
+
+@pytest.mark.parametrize(("way", "device"), [
+    ("partx", r"/dev/loop\d+p\d"), ("kpartx", r"/dev/mapper/loop\d+p\d"), ("offset loop devices", r"/dev/loop\d+")])
+def test_each_way_of_mapping_does_the_same_and_is_said(bench, monkeypatch, way, device):
+    if way == "kpartx" and not has_device_mapper():
+        pytest.skip("this machine has no device-mapper")
+    only(monkeypatch, way)
     graph = graph_of("tables/mbr-primary-then-logical")
     with bench.assembled(graph) as disk:
-        assert all(re.fullmatch(r"/dev/loop\d+", device) for device in disk.image_block_devices.values())
+        assert all(re.fullmatch(device, found) for found in list(disk.image_block_devices.values())[1:])
         (bench.mount_base / "file").write_text("here")
-    assert bench.notes()[0].endswith("are mapped by offset loop devices (kpartx: not today; partx: not today)")
+    assert re.match(rf"partitions of /dev/loop\d+ are mapped by {way}( \(|$)", bench.notes()[0])
     assert probe(disk.main_image, graph.layouts(512 * MIB)["image0"].extents["root"])["TYPE"] == "ext4"
+    assert not list(Path("/dev/mapper").glob("loop*"))
+
+
+def test_why_a_way_of_mapping_was_not_taken_is_said(bench, monkeypatch):
+    only(monkeypatch, "offset loop devices")
+    with bench.assembled(graph_of("tables/mbr-one-bootable-primary")):
+        pass
+    assert bench.notes()[0].endswith("are mapped by offset loop devices (partx: not today; kpartx: not today)")
 
 
 def test_when_no_way_of_mapping_works_each_reason_is_given(bench, monkeypatch):
-    def refuse(*_):
-        raise partitions.Unavailable("not today")
-    monkeypatch.setattr(partitions, "WAYS", {"partx": refuse})
+    only(monkeypatch)
     with pytest.raises(BlockDeviceError, match="cannot be mapped") as caught:
         bench.assembled(graph_of("tables/mbr-one-bootable-primary")).__enter__()
     assert "partx: not today" in caught.value.where

@@ -1,0 +1,37 @@
+# The commands of this project; `make help` lists them.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTHON := $(BIN)/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup image test test-boot-all lint bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what is missing: packages, and .venv; quick when all is there
+	@bash .ci/setup
+
+image: setup ## build image.qcow2 (Debian), and boot it to its login prompt
+	OVERWRITE_OLD_IMAGE=1 $(BIN)/pydib build -o image.qcow2 debian-minimal vm
+	$(BIN)/pydib inspect image.qcow2
+	$(BIN)/pydib boot image.qcow2
+
+test: setup ## all tests; as an ordinary user, those that need no root
+	$(PYTHON) -m pytest
+
+test-boot-all: setup ## build and boot every kind of Debian image
+	PYDIB_BOOT_ALL=1 $(PYTHON) -m pytest -m boot
+
+lint: setup ## style, types, and shell scripts
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@bash .ci/shellcheck
+
+bench: setup ## measure pydib beside DIB, in one run
+	$(PYTHON) -m benchmarks
+
+clean: ## remove what these commands made here
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist image.qcow2 image.d
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
