@@ -36,7 +36,7 @@ from pydib.image.vhd import make_vhd
 from pydib.paths import Layout
 from pydib.phase.phases import Phase, load_phases
 from pydib.phase.plan import PACKED_TYPES, Plan, make_plan
-from pydib.recipe import Recipe, Wishes
+from pydib.recipe import Recipe, Wishes, truth
 from pydib.runner import target
 from pydib.runner.hooktree import make_hook_tree, write_install_type
 from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail, run_phase
@@ -345,6 +345,13 @@ class Build:
         self.size_bytes = size_kib * sizes.KIB
         self.env["DIB_IMAGE_SIZE"] = str(size_kib)
         self.report(events.Note(text=f"Tree {tree_kib} KiB, image {size_kib} KiB"))
+        self._show_usage()
+
+    def _show_usage(self) -> None:
+        full = truth(self.recipe.environment.get("DIB_SHOW_IMAGE_USAGE_FULL", ""))
+        if full or truth(self.recipe.environment.get("DIB_SHOW_IMAGE_USAGE", "")):
+            for line in target.usage(self.layout.built, full=full).splitlines():
+                self.report(events.Note(text=line))
 
     def create_disk(self) -> None:
         """Partition, make filesystems, mount them."""

@@ -72,8 +72,8 @@ def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, pyt
              answers: Mapping[str, str]) -> dict[str, str]:
     """The environment of scripts outside the target (C-113, C-114, C-120).
 
-    `elements` are the paths of all elements by name, in order. `answers` are the block-device variables that are known before the device exists: DIB_ROOT_LABEL,
-    DIB_ROOT_FSTYPE, DIB_BOOT_LABEL, DIB_MOUNTPOINTS.
+    `elements` are the paths of all elements by name, in order. `answers` are the block-device variables that are
+    known before the device exists: DIB_ROOT_LABEL, DIB_ROOT_FSTYPE, DIB_BOOT_LABEL, DIB_MOUNTPOINTS.
     """
     env = {name: value for name, value in recipe.environment.items() if name not in ("MKFS_OPTS",)}
     env.update({

@@ -91,8 +91,8 @@ def _partitioning(entry: Entry, fields: Fields, _: int | None) -> list[Node]:
     partitions = tuple(_partition(item, entry, fields, label) for item in fields.maps("partitions"))
     if label == "mbr":
         _check_mbr_order(partitions, fields)
-    return [Partitioning(name=entry.name, where=entry.where, base=_base(entry, fields), label=label, align_bytes=align,
-                         partitions=partitions), *partitions]
+    return [Partitioning(name=f"table {entry.name}", where=entry.where, base=_base(entry, fields), label=label,
+                         align_bytes=align, partitions=partitions), *partitions]
 
 
 def _partition(item: Map, entry: Entry, table: Fields, label: TableLabel) -> Partition:
@@ -123,8 +123,9 @@ def _mbr_type(fields: Fields) -> str:
 
 def _gpt_type(fields: Fields) -> str:
     text = fields.text("type", "8300")
-    if text.upper() in GPT_TYPES:
-        return GPT_TYPES[text.upper()]
+    code = text.lower().removeprefix("0x").upper()
+    if code in GPT_TYPES:
+        return GPT_TYPES[code]
     try:
         return str(uuid.UUID(text)).upper()
     except ValueError:

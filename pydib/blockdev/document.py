@@ -20,7 +20,7 @@ NESTING_LISTS = ("partitions", "lvs")
 """Keys whose lists hold nodes that can have modules nested in them."""
 
 HINT_FORM = f"write a list whose items have one key each, one of: {', '.join(MODULES)}"
-SAFE_NAME = re.compile(r"[A-Za-z0-9_.+:@=][A-Za-z0-9_.+:@=-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_.+:@=]([A-Za-z0-9_.+:@= -]*[A-Za-z0-9_.+:@=-])?")
 
 
 class Map(dict[str, Any]):
@@ -158,5 +158,5 @@ def checked_name(name: object, where: str) -> str:
         raise BlockDeviceConfigError("a name is missing", where=where, hint="add 'name:'")
     if not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
         raise BlockDeviceConfigError(f"{name!r} cannot be a name", where=where,
-                                     hint="use letters, digits and _ . + : @ = -, without blanks")
+                                     hint="use letters, digits, blanks and _ . + : @ = -")
     return name

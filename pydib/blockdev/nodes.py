@@ -47,7 +47,8 @@ class Partition(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class Partitioning(Node):
-    """A partition table on the image `base`."""
+    """A partition table on the image `base`. Its name is `table` and the one it was given: DIB has no node for it, so
+    a partition may have the same."""
 
     base: str
     label: TableLabel

@@ -51,8 +51,8 @@ def _last_seen(tail: tuple[str, ...], *, quiet: bool) -> str:
 
 
 def _advice(reason: str, tail: tuple[str, ...]) -> str:
-    if "it did not come within" in reason and tail:
-        return "give it more time with --timeout, or look above for what it waits for"
-    if tail:
-        return "look at the lines above; `pydib inspect` shows what is in the image"
-    return "the image needs a boot loader for this firmware and a console on ttyS0 (element vm has both)"
+    if not tail or "firmware" in reason:
+        return "the image needs a boot loader for this firmware (see --firmware) and a console on ttyS0"
+    if "it did not come within" in reason:
+        return "give it more time with --timeout, or look what it waits for"
+    return "look at the lines above; `pydib inspect` shows what is in the image"

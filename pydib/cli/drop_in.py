@@ -1,4 +1,8 @@
-"""`disk-image-create`: the same options, words and exit codes as DIB's (contract C-001 to C-030)."""
+"""`disk-image-create` and `ramdisk-image-create`: options, words and exit codes of DIB's (contract C-001 to C-030).
+
+What is wrong with the command line itself is told on stderr; everything later goes into the log (C-183), and to
+stderr too where the log is not seen.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,25 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pydib import __version__, recipe
+from pydib import __version__, events, recipe
 from pydib.cli.errors import report_errors
-from pydib.errors import RecipeError
+from pydib.errors import PydibError, RecipeError
 from pydib.recipe import Recipe, Wishes
 
+DISK, RAMDISK = "disk-image-create", "ramdisk-image-create"
 SHORT = "a:o:t:xucnp:h"
-LONG = (
-    "checksum", "no-tmpfs", "offline", "help", "version", "min-tmpfs=", "image-size=", "image-extra-size=",
-    "image-cache=", "max-online-resize=", "mkfs-options=", "mkfs-journal-size=", "qemu-img-options=",
-    "ramdisk-element=", "root-label=", "install-type=", "docker-target=", "logfile=",
+DIBS_LONG = (
+    "checksum", "no-tmpfs", "offline", "help", "version", "min-tmpfs=", "image-size=", "image-cache=",
+    "max-online-resize=", "mkfs-options=", "qemu-img-options=", "ramdisk-element=", "root-label=", "install-type=",
+    "docker-target=", "logfile=",
 )
+LONG = (*DIBS_LONG, "image-extra-size=", "mkfs-journal-size=")
+"""With the two that DIB tells of in its help, and then refuses (C-006)."""
+
 USAGE = """\
 Usage: {name} [OPTION]... [ELEMENT]...
 
-Builds a disk image from elements; each element is a folder on ELEMENTS_PATH.
+Builds a {product} from elements; each element is a folder on ELEMENTS_PATH.
 At least one must be an operating system, for example debian-minimal.
 
 Options:
@@ -61,50 +69,119 @@ Environment: ELEMENTS_PATH, DIB_RELEASE, DIB_DISTRIBUTION_MIRROR and the variabl
 
 def disk_image_create() -> None:
     """The `disk-image-create` program."""
-    sys.exit(main(sys.argv[1:], name="disk-image-create"))
+    sys.exit(main(sys.argv[1:], name=called_name(sys.argv[0], DISK)))
 
 
-def main(arguments: Sequence[str], *, name: str) -> int:
-    """Parse, and build; gives the exit code. Usage errors are 1 here, as with DIB (C-008)."""
-    return report_errors(lambda: _run(arguments, name), program=name, usage_code=1)
+def ramdisk_image_create() -> None:
+    """The `ramdisk-image-create` program."""
+    sys.exit(main(sys.argv[1:], name=called_name(sys.argv[0], RAMDISK)))
 
 
-def _run(arguments: Sequence[str], name: str) -> int:
-    given, elements = parse(arguments)
-    if given.pop("help", False):
-        sys.stdout.write(USAGE.format(name=name))
-        return 0
-    if given.pop("version", False):
-        sys.stdout.write(f"{__version__}\n")
-        return 0
-    environment = _cleared(os.environ) if given.pop("clear", False) else os.environ
-    wanted = make_recipe(given, elements, environment, arguments=arguments)
+def called_name(program: str, default: str) -> str:
+    """Which of the two commands runs: a link's own name decides (C-003)."""
+    name = os.path.basename(program)
+    return name if name in (DISK, RAMDISK) else default
 
+
+def main(arguments: Sequence[str], *, name: str, own_environment: Mapping[str, str] | None = None) -> int:
+    """Parse, and build; gives the exit code. Usage errors are 1 here, as with DIB (C-008).
+
+    Args:
+        arguments: the command line without its first word.
+        name: which command it is; `ramdisk-image-create` makes a ramdisk (C-030).
+        own_environment: variables for this build, which -c does not clear.
+    """
+    return report_errors(lambda: _run(arguments, name, own_environment or {}), program=name, usage_code=1)
+
+
+def _run(arguments: Sequence[str], name: str, own_environment: Mapping[str, str]) -> int:
+    pairs, words = split(arguments)
+    for option, _ in pairs:  # the first of these wins, whatever the values of other options are (C-009)
+        if option in ("-h", "--help"):
+            sys.stdout.write(USAGE.format(name=name, product="ramdisk" if name == RAMDISK else "disk image"))
+            return 0
+        if option == "--version":
+            sys.stdout.write(f"{__version__}\n")
+            return 0
+    given = fields_of(pairs)
+    caller = _cleared(os.environ) if given.pop("clear", False) else os.environ
+    environment = {**caller, **own_environment}
+    wanted = make_recipe(given, words, environment, arguments=arguments, ramdisk=name == RAMDISK)
+    return _build(wanted, name, timestamps=environment.get("DIB_NO_TIMESTAMP") != "1")
+
+
+def _build(wanted: Recipe, name: str, *, timestamps: bool) -> int:
     from pydib.build import run_build  # late: --help and mistakes should answer at once
+    from pydib.report.reporters import reporter
 
     if wanted.logfile:
         sys.stdout.write(f"Output logs going to: {wanted.logfile}\n")
         sys.stdout.flush()
-    return run_build(wanted, Wishes(
-        style="quiet" if wanted.quiet else "lines", logfile=wanted.logfile,
-        timestamps=not recipe.truth(environment.get("DIB_NO_TIMESTAMP", ""))))
+    wishes = Wishes(style="quiet" if wanted.quiet else "lines", logfile=wanted.logfile, timestamps=timestamps)
+    with reporter(wishes):
+        pass  # a log that cannot be written is known before anything is built
+    try:
+        return run_build(wanted, wishes)
+    except PydibError as error:
+        with reporter(wishes) as report:
+            _report_refusal(error, wanted, report)
+        if wanted.quiet or not _same_file(sys.stdout.fileno(), sys.stderr.fileno()):
+            sys.stderr.write(f"{name}: {error}\n")
+        return error.exit_code
 
 
-def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Options as fields of a recipe, and the elements. GNU getopt's rules: options may follow elements, long ones may
-    be cut short (C-004); elements are joined and split again at blanks (C-011).
+def _report_refusal(error: PydibError, wanted: Recipe, report: events.Reporter) -> None:
+    """Into the log what a build says before its elements are resolved (C-065), and why it did not begin."""
+    from pydib.element.resolve import with_defaults
+
+    elements = with_defaults(wanted.elements, arch=wanted.arch, base=not wanted.skip_base,
+                             ramdisk_element=wanted.ramdisk_element if wanted.ramdisk else "")
+    report(events.BuildStarted(version=__version__, elements=elements))
+    report(events.BuildFailed(message=str(error), exit_code=error.exit_code))
+
+
+def _same_file(one: int, other: int) -> bool:
+    try:
+        return os.path.sameopenfile(one, other)
+    except OSError:
+        return False
+
+
+def split(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], tuple[str, ...]]:
+    """Options with their values, and the elements. GNU getopt's rules: options may follow elements, long ones may be
+    cut short (C-004); elements are joined and split again at blanks (C-011).
+
+    What cuts one of DIB's options short means that option still, although we have two more.
 
     Raises:
-        RecipeError: an unknown option, or a value missing or wrong.
+        RecipeError: an unknown option, or a value missing.
     """
     try:
-        pairs, rest = getopt.gnu_getopt(list(arguments), SHORT, LONG)
-    except getopt.GetoptError as error:
-        raise RecipeError(error.msg, hint="--help lists the options") from None
+        pairs, rest = getopt.gnu_getopt(list(arguments), SHORT, DIBS_LONG)
+    except getopt.GetoptError:
+        try:
+            pairs, rest = getopt.gnu_getopt(list(arguments), SHORT, LONG)
+        except getopt.GetoptError as error:
+            raise RecipeError(f"{error.msg}; --help lists the options") from None
+    return pairs, recipe.words(" ".join(rest))
+
+
+def fields_of(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Options as fields of a recipe.
+
+    Raises:
+        RecipeError: a value that cannot be.
+    """
     given: dict[str, Any] = {}
     for option, value in pairs:
         _OPTIONS[option](given, value)
-    return given, recipe.words(" ".join(rest))
+    return given
+
+
+def parse(arguments: Sequence[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Options as fields of a recipe, and the elements; raises as `split` and `fields_of` do."""
+    pairs, words = split(arguments)
+    return fields_of(pairs), words
 
 
 def _store(field: str, convert: Callable[[str], Any] = str) -> Callable[[dict[str, Any], str], None]:
@@ -131,26 +208,34 @@ def _trace(given: dict[str, Any], value: str) -> None:
     given["trace"] = given.get("trace", 0) + 1
 
 
+def _min_tmpfs(given: dict[str, Any], value: str) -> None:
+    """0 is a number here, too: memory is enough then, however little it is (C-124)."""
+    given["min_tmpfs_gib"] = 0 if value == "0" else recipe.whole_number(value, name="--min-tmpfs", unit="GiB")
+
+
+def _output(given: dict[str, Any], value: str) -> None:
+    if not os.path.basename(value):
+        raise RecipeError(f"-o names no file, but {value!r}", hint="give the output's name without its ending")
+    given["image_name"] = value
+
+
 def _packages(given: dict[str, Any], value: str) -> None:
     given["packages"] = (*given.get("packages", ()), *recipe.words(value.replace(",", " ")))
 
 
 _OPTIONS: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "-a": _store("arch"),
-    "-o": _store("image_name"),
+    "-o": _output,
     "-t": _store("types", recipe.types),
     "-x": _trace,
     "-u": _switch("compress", False),
     "-c": _switch("clear"),
     "-n": _switch("skip_base"),
     "-p": _packages,
-    "-h": _switch("help"),
-    "--help": _switch("help"),
-    "--version": _switch("version"),
     "--checksum": _store("checksums", lambda _: recipe.CHECKSUMS),
     "--no-tmpfs": _switch("tmpfs", False),
     "--offline": _switch("offline"),
-    "--min-tmpfs": _number("min_tmpfs_gib", "--min-tmpfs", "GiB", whole=True),
+    "--min-tmpfs": _min_tmpfs,
     "--image-size": _number("image_size_gib", "--image-size", "GiB"),
     "--image-extra-size": _number("image_extra_size_mib", "--image-extra-size", "MiB"),
     "--image-cache": _store("image_cache"),
@@ -180,16 +265,14 @@ def make_recipe(given: Mapping[str, Any], elements: Sequence[str], environment: 
         fields["image_cache"] = Path(fields["image_cache"]).absolute()
     if "trace" in fields:
         fields["trace"] += recipe.integer(environment.get("DIB_DEBUG_TRACE", ""), name="DIB_DEBUG_TRACE")
-    if fields.get("logfile") and environment.get("DIB_QUIET") != "0":
-        fields.setdefault("quiet", True)
+    fields.setdefault("logfile", "")  # a LOGFILE of the caller's is for scripts only
+    fields.setdefault("quiet", (environment.get("DIB_QUIET") or ("1" if fields["logfile"] else "0")) == "1")
     wanted = (*recipe.words(environment.get("IMAGE_ELEMENT", "")), *elements)
     return recipe.from_environment(environment, elements=wanted, arguments=tuple(arguments), **fields)
 
 
 def _cleared(environment: Mapping[str, str]) -> dict[str, str]:
-    """What `-c` leaves of the environment (C-007): enough to run programs, and to reach the network."""
+    """What `-c` leaves of the environment: enough to run programs, and to reach the network (C-007; DIB fails)."""
     kept = ("HOME", "USER", "LOGNAME", "PATH", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
             "ELEMENTS_PATH")
     return {name: environment[name] for name in kept if name in environment}
-
-

@@ -36,6 +36,7 @@ _BLKPG_ADD, _BLKPG_DELETE = 1, 2
 _AUTOCLEAR, _PARTSCAN = 4, 8
 _TRIES = 64
 _RELEASE_SECONDS = 5.0
+_DROP_SECONDS = 1.0
 _RELEASE_SECONDS_AFTER_FAILURE = 1.0
 
 
@@ -97,14 +98,24 @@ def check_loop_devices() -> None:
 @contextmanager
 def locked(device: str) -> Iterator[None]:
     """Keep udev away from `device`: it re-reads the partition tables of disks that nobody has locked, and takes
-    their partitions away for a moment (systemd's BLOCK_DEVICE_LOCKING)."""
+    their partitions away for a moment (systemd's BLOCK_DEVICE_LOCKING). What udev has begun is waited for; a lock
+    that cannot be had at all is no reason to stop."""
     handle = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # a lock that cannot be had is no reason to stop
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        until = monotonic() + _RELEASE_SECONDS
+        while not _lock(handle) and monotonic() < until:
+            time.sleep(0.01)
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def add_partition(device: str, number: int, *, start_bytes: int, size_bytes: int) -> str:
@@ -120,10 +131,16 @@ def add_partition(device: str, number: int, *, start_bytes: int, size_bytes: int
 
 
 def drop_partitions(device: str) -> None:
-    """Make the kernel forget all partitions of `device`; the table on it stays. Those in use stay too."""
-    for number in partition_numbers(device):
-        with suppress(OSError):
-            _blkpg(device, _BLKPG_DELETE, _Partition(number=number))
+    """Make the kernel forget all partitions of `device`; the table on it stays. Those that stay in use stay too;
+    udev, who looks at new ones, is waited for."""
+    until = monotonic() + _DROP_SECONDS
+    while partition_numbers(device):
+        for number in partition_numbers(device):
+            with suppress(OSError):
+                _blkpg(device, _BLKPG_DELETE, _Partition(number=number))
+        if monotonic() > until:
+            return
+        time.sleep(0.005)
 
 
 def partition_numbers(device: str) -> tuple[int, ...]:

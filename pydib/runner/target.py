@@ -153,6 +153,14 @@ def tree_size_kib(tree: Path) -> int:
     return int(run("du", "--summarize", "--one-file-system", "--block-size=1024", "--", tree).split()[0])
 
 
+def usage(tree: Path, *, full: bool) -> str:
+    """Disk usage of the folders in `tree`, in KiB, largest first: those of 10 MiB and more, or with `full` all
+    (DIB_SHOW_IMAGE_USAGE, C-026)."""
+    least = "1K" if full else "10M"
+    rows = run("du", "--one-file-system", "--block-size=1024", f"--threshold={least}", "--", tree).splitlines()
+    return "\n".join(sorted(rows, key=lambda row: -int(row.split()[0])))
+
+
 def copy_tree(tree: Path, target: Path) -> None:
     """Copy all that is in `tree`, hidden names and the root folder's own mode too (C-155), into `target`.
 

@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from pydib.paths import tools_dir
+from pydib.testkit.mounts import overlay_attribute
 
 SHELL = Path(__file__).parent / "shell"
 
@@ -86,7 +87,7 @@ class Commands:
         self._missing: set[str] = set().union(*FAMILIES.values())
         self._chosen: set[str] = set()
         self._laid_out: tuple[object, ...] = ()
-        for name in ("bin", "rules", "reads-stdin", "work"):
+        for name in ("bin", "rules", "reads-stdin"):
             (kit / name).mkdir(parents=True)
         for name in ("stand-in", "run-one", "enter"):
             _install(SHELL / name, kit)
@@ -233,8 +234,7 @@ def _alternatives() -> dict[str, str]:
 def _hide_below(directory: Path) -> None:
     """Make `directory` of an overlay's lower layer hide what lower layers have in it."""
     directory.mkdir(parents=True, exist_ok=True)
-    name = "trusted.overlay.opaque" if os.getuid() == 0 else "user.overlay.opaque"
-    os.setxattr(directory, name, b"y")
+    os.setxattr(directory, f"{overlay_attribute()}.overlay.opaque", b"y")
 
 
 def _install(program: Path, directory: Path) -> None:

@@ -21,6 +21,7 @@ from pydib.runner.hooktree import make_hook_tree
 from pydib.testkit.commands import Call
 from pydib.testkit.fake_root import FakeRoot
 from pydib.testkit.hooks import find_element, with_dependencies
+from pydib.testkit.mounts import write_fstab
 
 IN_TARGET = frozenset({"pre-install.d", "install.d", "post-install.d", "finalise.d"})
 WITH_TARGET_ROOT = frozenset({"root.d", "cleanup.d"})
@@ -179,11 +180,13 @@ class ElementUnderTest:
             side = "bare"
         lower = self.root.commands.lay_out(base / "lower", self._tools())
         there = "/" if side == "target" else str(base / "cwd")
+        write_fstab(kit / "fstab", side=side, base=base, root=self.root.directory, kit=kit, hooks=self.hooks,
+                    lower=lower)
         variables = self.environment("install.d" if side == "target" else phase, env)
         try:
             return run(
                 "timeout", "--foreground", "--signal=KILL", str(seconds), *_namespaces(network), "/bin/bash",
-                kit / "enter", side, self.root.directory, kit, lower, self.hooks, script, there, base, *arguments,
+                kit / "enter", side, self.root.directory, kit, self.hooks, script, there, *arguments,
                 env=variables, accept=range(256),
             )
         finally:

@@ -113,11 +113,12 @@ def _kernel_features() -> Iterator[Finding]:
 
 
 def loop_devices(control: Path = Path("/dev/loop-control")) -> Finding:
-    """Loop devices, which only device mode needs."""
+    """Loop devices, which device mode needs."""
     allowed = os.access(control, os.R_OK | os.W_OK)
     detail = "can be attached" if allowed else "exist, but only root may attach one" if control.exists() else "none"
-    return Finding(name="loop devices", ok=allowed, detail=detail, needed_for="device mode",
-                   remedy="build as root" if control.exists() else "modprobe loop, as root")
+    remedy = "build as root" if control.exists() else "modprobe loop, as root"
+    return Finding(name="loop devices", ok=allowed, detail=detail, needed_for="disk images (device mode)",
+                   remedy=remedy, required=True)
 
 
 def device_mapper(misc: Path = Path("/proc/misc")) -> Finding:

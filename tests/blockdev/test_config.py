@@ -44,7 +44,7 @@ def test_the_line_of_the_wrong_node_is_named():
 def test_names_in_tree_form_come_from_module_and_base():
     nodes = config("tree-of-everything").nodes
     assert [node.name for node in nodes if not isinstance(node, Partition)] == [
-        "image0", "partitioning_image0", "mkfs_root", "mount_mkfs_root", "fstab_mount_mkfs_root",
+        "image0", "table partitioning_image0", "mkfs_root", "mount_mkfs_root", "fstab_mount_mkfs_root",
         "mkfs_swap", "mount_mkfs_swap", "fstab_mount_mkfs_swap",
         "mkfs_boot", "mount_mkfs_boot", "fstab_mount_mkfs_boot", "mkfs_scratch", "mount_mkfs_scratch",
         "data", "mkfs_data", "mount_mkfs_data", "fstab_mount_mkfs_data"]

@@ -73,7 +73,22 @@ def test_root_defaults_fill_only_what_the_configuration_leaves_open():
 
 def test_everything_comes_after_what_it_stands_on():
     place = positions(load("digraph"))
-    assert list(place) == ["image0", "table", "root", "mkfs_root", "at_root", "line_root"]
+    assert list(place) == ["image0", "table table", "root", "mkfs_root", "at_root", "line_root"]
+
+
+def test_a_partition_may_be_called_as_its_table_and_have_blanks():
+    text = """
+- local_loop: {name: image0}
+- partitioning:
+    base: image0
+    name: Root Part
+    label: gpt
+    partitions:
+      - {name: Root Part, type: "0x4100", size: 100%, mkfs: {type: ext4, label: r, mount: {mount_point: /}}}
+"""
+    graph = blockdev.load(text)
+    slot = graph.layouts(GIB)["image0"].table.slots[0]
+    assert (slot.name, slot.type) == ("Root Part", "9E1A2D38-C612-4316-AA26-8B49521E5A8B")
 
 
 def test_parents_are_mounted_first_and_swap_last():

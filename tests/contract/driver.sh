@@ -42,7 +42,7 @@ image_size() {
         [ -z "$name" ] || printf -v "$name" '%s' "$value"
     done <<<"$1"
     sudo() { printf '%s\ttotal\n' "$TREE_KIB"; }
-    TMP_BUILD_DIR=$scratch
+    TMP_BUILD_DIR=$scratch du_output=$scratch/du
     set -eE
     source "$sizes" >/dev/null
     printf '%s|%s' "$DIB_IMAGE_SIZE" "$MKFS_OPTS"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -106,6 +108,20 @@ def test_partitions_have_devices_and_vanish_with_the_loop_device(image):
         Path(part).write_bytes(b"inside")
     assert loop.partition_numbers(device) == ()
     assert image.read_bytes()[MIB:][:6] == b"inside"
+
+
+@pytest.mark.machine
+def test_a_lock_waits_for_who_has_it_and_keeps_others_out(image):
+    with loop.attached(image) as device:
+        other = os.open(device, os.O_RDONLY)
+        fcntl.flock(other, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (other, fcntl.LOCK_UN)).start()
+        begun = time.monotonic()
+        with loop.locked(device):
+            assert time.monotonic() - begun >= 0.15
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        os.close(other)
 
 
 @pytest.mark.machine

@@ -14,6 +14,12 @@ DIB_BOOTSTRAP_PACKAGES="${DIB_BOOTSTRAP_PACKAGES:-} systemd-sysv busybox sudo gn
 case "${ARCH:-}" in
     amd64 | arm64) DIB_BOOTSTRAP_PACKAGES+=" linux-image-$ARCH" ;;
 esac
+# The root filesystem's own tools: the initramfs checks it with them. Not every release has e2fsprogs by itself.
+case "${FS_TYPE:-ext4}" in
+    ext2 | ext3 | ext4) DIB_BOOTSTRAP_PACKAGES+=" e2fsprogs" ;;
+    xfs) DIB_BOOTSTRAP_PACKAGES+=" xfsprogs" ;;
+    btrfs) DIB_BOOTSTRAP_PACKAGES+=" btrfs-progs" ;;
+esac
 # Before bookworm systemd-resolved is a part of systemd. Where another element brings its own way to the network,
 # that one also knows about name servers.
 case "$DIB_RELEASE ${IMAGE_ELEMENT:-} " in

@@ -1,0 +1,255 @@
+"""GRUB on the disk, its settings, its menu."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CORE_BYTES = 50_000
+SECTOR = 512
+BASE = {"DIB_BLOCK_DEVICE": "mbr", "DIB_ROOT_LABEL": "cloudimg-rootfs", "DIB_ROOT_FSTYPE": "ext4", "ARCH": "amd64"}
+
+
+@pytest.fixture
+def grub(fake_root, commands, element):
+    """The element in a Debian root where GRUB's packages are installed; grub-mkimage writes 50,000 bytes."""
+    fake_root.like("debian-12")
+    boot = bytearray(b"B" * SECTOR)
+    fake_root.write("/usr/lib/grub/i386-pc/boot.img", bytes(boot))
+    fake_root.write("/usr/lib/grub/i386-pc/normal.mod", b"module")
+    fake_root.write("/usr/lib/grub/i386-pc/moddep.lst", b"list")
+    fake_root.write("/usr/lib/grub/i386-pc/kernel.img", b"not needed later")
+    commands.fake("grub-editenv")
+    commands.fake("grub-mkimage")
+    commands.on("grub-mkimage").does(
+        'for word; do case "$word" in'
+        f' --output=*) head -c {CORE_BYTES} /dev/zero | tr "\\0" C > "${{word#*=}}" ;;'
+        ' --config=*) cp "${word#*=}" /boot/config-seen ;; esac; done'
+    )
+    for name in ("blkid", "blockdev", "partx"):
+        commands.real(name)
+    return element("bootloader", also=["dpkg"])
+
+
+def make_disk(path: Path, table: str, mib: int = 16) -> Path:
+    """A disk of `mib` MiB with a partition table, described for sfdisk."""
+    with path.open("wb") as disk:
+        disk.truncate(mib * 1024 * 1024)
+    try:
+        subprocess.run(["/usr/sbin/sfdisk", "--quiet", "--no-reread", str(path)], input=table, text=True, check=True)
+    except FileNotFoundError:
+        pytest.skip("sfdisk (package fdisk) is not installed")
+    return path
+
+
+def test_mbr_holds_grub_around_the_partition_table(grub, fake_root):
+    disk = make_disk(fake_root.path("/disk"), "label: dos\nlabel-id: 0x12345678\nstart=2048, type=83, bootable\n")
+    before = disk.read_bytes()
+    run = grub.run_with("bootloader/bios", "/disk", env=BASE, side="target")
+    assert run.ok, run.output
+    after = disk.read_bytes()
+    assert after[440:512] == before[440:512], "the disk's signature and its partitions stay"
+    assert after[:0x5C] == b"B" * 0x5C
+    assert struct.unpack_from("<Q", after, 0x5C) == (1,), "boot.img loads core.img from sector 1"
+    assert after[0x66:0x68] == b"\x90\x90", "a wrong drive number of the BIOS is mended"
+    core = bytearray(b"C" * CORE_BYTES)
+    struct.pack_into("<Q", core, 500, 2)
+    assert after[SECTOR:SECTOR + CORE_BYTES] == core
+    assert after[2048 * SECTOR:] == before[2048 * SECTOR:], "no partition was touched"
+
+
+def test_gpt_holds_grub_in_its_bios_boot_partition(grub, fake_root):
+    disk = make_disk(fake_root.path("/disk"), "label: gpt\nsize=2MiB, type=U\nsize=2MiB, "
+                     "type=21686148-6449-6E6F-744E-656564454649\ntype=L\n")
+    before = disk.read_bytes()
+    run = grub.run_with("bootloader/bios", "/disk", env=BASE, side="target")
+    assert run.ok, run.output
+    after = disk.read_bytes()
+    start = 2048 + 4096
+    assert struct.unpack_from("<Q", after, 0x5C) == (start,)
+    assert struct.unpack_from("<Q", after, start * SECTOR + 500) == (start + 1,)
+    assert after[start * SECTOR:start * SECTOR + 500] == b"C" * 500
+    assert after[SECTOR:start * SECTOR] == before[SECTOR:start * SECTOR], "both tables and the first partition stay"
+
+
+@pytest.mark.parametrize(("table", "message"), [
+    ("label: dos\nstart=64, type=83\n", "only room for 32256"),
+    ("label: gpt\ntype=L\n", "without a BIOS boot partition"),
+    ("", "no partition table"),
+])
+def test_a_disk_without_room_says_what_is_missing(grub, fake_root, table, message):
+    disk = make_disk(fake_root.path("/disk"), table or "label: dos\n")
+    if not table:
+        disk.write_bytes(bytes(SECTOR * 100))
+    before = disk.read_bytes()
+    run = grub.run_with("bootloader/bios", "/disk", env=BASE, side="target")
+    assert run.exit_code == 1
+    assert message in run.output
+    assert disk.read_bytes() == before
+
+
+def test_without_a_disk_the_images_are_left_for_the_engine(grub, fake_root):
+    run = grub.run("finalise.d/50-bootloader", env=BASE)
+    assert "/boot/grub/i386-pc/core.img" in run.wrote, run.output
+    assert "/boot/grub/i386-pc/boot.img" in run.wrote
+    assert "/boot/grub/i386-pc/normal.mod" in run.wrote
+    assert "/boot/grub/i386-pc/kernel.img" not in run.wrote
+    assert fake_root.read("/boot/config-seen") == (
+        "search.fs_label 'cloudimg-rootfs' root\nset prefix=($root)/boot/grub\n")
+
+
+def test_grub_starts_from_a_separate_boot_filesystem(grub, fake_root):
+    env = BASE | {"DIB_MOUNTPOINTS": "/boot|/", "DIB_BOOT_LABEL": "it's boot"}
+    run = grub.run_with("bootloader/bios", env=env, side="target")
+    assert run.ok, run.output
+    assert fake_root.read("/boot/config-seen") == "search.fs_label 'it'\\''s boot' root\nset prefix=($root)/grub\n"
+
+
+def test_installed_packages_are_not_installed_again(grub):
+    assert not grub.run("finalise.d/50-bootloader", env=BASE).called("install-packages")
+
+
+def test_missing_packages_are_installed_without_questions(fake_root, commands, element):
+    fake_root.like("debian-12")
+    run = element("bootloader").run("finalise.d/50-bootloader", env=BASE)
+    assert run.called("install-packages", "-m", "bootloader", "grub-pc")
+    answers = next(call.stdin for call in run.calls if call.name == "debconf-set-selections")
+    assert "grub-pc grub-pc/install_devices_empty boolean true" in answers
+    assert run.exit_code == 1
+    assert "GRUB for i386-pc is not installed" in run.output
+
+
+def test_packages_can_be_left_to_others(fake_root, element):
+    fake_root.like("debian-12")
+    run = element("bootloader").run("finalise.d/50-bootloader", env=BASE | {"DIB_SKIP_GRUB_PACKAGE_INSTALL": "True"})
+    assert not run.called("install-packages")
+
+
+@pytest.mark.parametrize(("env", "packages"), [
+    ({"DIB_BLOCK_DEVICE": "mbr", "ARCH": "amd64"}, "grub-pc"),
+    ({"DIB_BLOCK_DEVICE": "efi", "ARCH": "amd64"}, "efibootmgr grub-efi-amd64 grub-pc-bin"),
+    ({"DIB_BLOCK_DEVICE": "efi", "ARCH": "arm64"}, "efibootmgr grub-efi-arm64"),
+    ({"DIB_BLOCK_DEVICE": "mbr", "ARCH": "amd64", "DIB_SKIP_GRUB_PACKAGE_INSTALL": "True"}, ""),
+    ({"ARCH": "amd64"}, ""),
+])
+def test_packages_come_with_the_bootstrap(fake_root, element, env, packages):
+    fake_root.like("debian-12")
+    bootloader = element("bootloader")
+    (bootloader.hooks / "root.d").mkdir(exist_ok=True)
+    show = bootloader.hooks / "root.d/00-show"
+    show.write_text('#!/bin/bash\necho "packages:${DIB_BOOTSTRAP_PACKAGES:-}"\n')
+    show.chmod(0o755)
+    run = bootloader.run("root.d/00-show", env=env)
+    assert run.output.splitlines()[-1].removeprefix("packages:").strip() == packages
+
+
+def settings(fake_root) -> dict[str, str]:
+    lines = [line for line in fake_root.read("/etc/default/grub").splitlines() if not line.startswith("#")]
+    assert len({line.partition("=")[0] for line in lines}) == len(lines), "each setting once"
+    return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+
+def test_console_is_on_screen_and_serial_line(fake_root, element):
+    fake_root.like("debian-12")
+    fake_root.write("/etc/default/grub", '# kept\nGRUB_TIMEOUT=99\n#GRUB_TERMINAL=console\nGRUB_CMDLINE_LINUX="mine"\n')
+    run = element("bootloader").run_with("bootloader/defaults", env=BASE, side="target")
+    assert run.ok, run.output
+    found = settings(fake_root)
+    assert found["GRUB_CMDLINE_LINUX_DEFAULT"] == (
+        '"console=tty0 console=ttyS0,115200 no_timer_check nofb nomodeset gfxpayload=text"')
+    assert found["GRUB_TERMINAL"] == '"serial console"'
+    assert found["GRUB_SERIAL_COMMAND"] == '"serial --speed=115200 --unit=0 --word=8 --parity=no --stop=1"'
+    assert found["GRUB_DEVICE"] == '"LABEL=cloudimg-rootfs"'
+    assert found["GRUB_TIMEOUT"] == '"5"'
+    assert found["GRUB_CMDLINE_LINUX"] == '"mine"', "what is not ours stays"
+    assert fake_root.read("/etc/default/grub").startswith("# kept\n")
+
+
+@pytest.mark.parametrize(("env", "command_line", "terminal"), [
+    ({"DIB_BOOTLOADER_USE_SERIAL_CONSOLE": "False"}, "console=tty0 no_timer_check x", "console"),
+    ({"DIB_BOOTLOADER_VIRTUAL_TERMINAL": ""}, "console=ttyS0,115200 no_timer_check x", "serial console"),
+    ({"DIB_BOOTLOADER_SERIAL_CONSOLE": "ttyS1,9600n8"}, "console=tty0 console=ttyS1,9600n8 no_timer_check x",
+     "serial console"),
+    ({"DIB_BOOTLOADER_SERIAL_CONSOLE": "hvc0"}, "console=tty0 console=hvc0 no_timer_check x", "console"),
+    ({"DIB_NO_TIMER_CHECK": "False"}, "console=tty0 console=ttyS0,115200 x", "serial console"),
+])
+def test_consoles_follow_the_variables(fake_root, element, env, command_line, terminal):
+    fake_root.like("debian-12")
+    env = BASE | {"DIB_BOOTLOADER_DEFAULT_CMDLINE": "x"} | env
+    element("bootloader").run_with("bootloader/defaults", env=env, side="target")
+    found = settings(fake_root)
+    assert found["GRUB_CMDLINE_LINUX_DEFAULT"] == f'"{command_line}"'
+    assert found["GRUB_TERMINAL"] == f'"{terminal}"'
+    if "ttyS1" in command_line:
+        assert "--speed=9600 --unit=1" in found["GRUB_SERIAL_COMMAND"]
+
+
+def test_a_setting_is_text_for_the_shell_that_reads_it(fake_root, element):
+    fake_root.like("debian-12")
+    env = BASE | {"DIB_BOOTLOADER_DEFAULT_CMDLINE": 'a="$(touch /x)" `b` \\'}
+    element("bootloader").run_with("bootloader/defaults", env=env, side="target")
+    shell = 'set -eu; . "$1"; printf %s "$GRUB_CMDLINE_LINUX_DEFAULT"'
+    path = fake_root.path("/etc/default/grub")
+    told = subprocess.run(["bash", "-c", shell, "x", str(path)], capture_output=True, text=True, check=True).stdout
+    assert told.endswith(' a="$(touch /x)" `b` \\')
+
+
+def test_menu_is_made_without_asking_for_the_build_hosts_devices(fake_root, commands, element):
+    fake_root.like("debian-12")
+    fake_root.write("/usr/share/grub/grub-mkconfig_lib", ': "${grub_probe:?}"\nlibrary=real\n')
+    commands.on("grub-mkconfig").does(
+        '. "$pkgdatadir/grub-mkconfig_lib"; echo "$library"; echo "$2"; '
+        '"$grub_probe" --target=device /; "$grub_probe" --device x --target=fs_uuid || echo no uuid')
+    run = element("bootloader").run_with("bootloader/menu", env=BASE, side="target")
+    assert run.ok, run.output
+    assert run.output.splitlines()[-4:] == ["real", "/boot/grub/grub.cfg", "/dev/disk/by-label/root", "no uuid"]
+    assert fake_root.tree("/tmp") == []
+
+
+def test_uefi_firmware_finds_grub_on_any_disk(fake_root, commands, element):
+    fake_root.like("debian-12")
+    fake_root.write("/usr/lib/grub/x86_64-efi/normal.mod", b"module")
+    fake_root.mkdir("/boot/efi")
+    for name in ("grub-mkimage", "grub-editenv"):
+        commands.fake(name)
+    commands.on("grub-mkimage").does('for word; do case "$word" in --output=*) : > "${word#*=}" ;; esac; done')
+    run = element("bootloader").run_with(
+        "bootloader/efi", "amd64", env=BASE | {"EFI_BOOT_DIR": "EFI/debian"}, side="target")
+    assert run.ok, run.output
+    assert fake_root.exists("/boot/efi/EFI/BOOT/BOOTX64.EFI")
+    assert fake_root.exists("/boot/grub/x86_64-efi/normal.mod")
+    pointer = fake_root.read("/boot/efi/EFI/debian/grub.cfg")
+    assert "search --no-floppy --label --set=root 'cloudimg-rootfs'" in pointer
+    assert "configfile $prefix/grub.cfg" in pointer
+    assert run.called("grub-mkimage", "--format=x86_64-efi", "part_gpt", "search_label")
+
+
+def test_signed_programs_are_preferred(fake_root, commands, element):
+    fake_root.like("debian-12")
+    fake_root.write("/usr/lib/grub/x86_64-efi/normal.mod", b"module")
+    fake_root.write("/usr/lib/shim/shimx64.efi.signed", b"shim")
+    fake_root.write("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", b"signed")
+    for name in ("grub-mkimage", "grub-editenv"):
+        commands.fake(name)
+    run = element("bootloader").run_with("bootloader/efi", "amd64", env=BASE | {"DISTRO_NAME": "debian"}, side="target")
+    assert run.ok, run.output
+    assert fake_root.read_bytes("/boot/efi/EFI/BOOT/BOOTX64.EFI") == b"shim"
+    assert fake_root.read_bytes("/boot/efi/EFI/BOOT/grubx64.efi") == b"signed"
+    assert fake_root.exists("/boot/efi/EFI/debian/grub.cfg")
+    assert not run.called("grub-mkimage")
+
+
+@pytest.mark.parametrize(("env", "exit_code", "message"), [
+    ({"DIB_BLOCK_DEVICE": ""}, 0, "no disk to make bootable"),
+    ({"DIB_BLOCK_DEVICE": "floppy"}, 1, "'floppy'"),
+    ({"DIB_EXTLINUX": "1"}, 1, "Unset DIB_EXTLINUX"),
+    ({"ARCH": "s390x"}, 1, "s390x"),
+])
+def test_what_cannot_be_done_is_said(fake_root, element, env, exit_code, message):
+    fake_root.like("debian-12")
+    run = element("bootloader").run("finalise.d/50-bootloader", env=BASE | env)
+    assert (run.exit_code, message in run.output) == (exit_code, True), run.output
+    assert run.wrote == ()

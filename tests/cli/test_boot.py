@@ -1,0 +1,97 @@
+"""`pydib boot`, as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pydib.host.command import find_tool
+from tests.boot_sector import boot_disk
+
+pytestmark = pytest.mark.skipif(find_tool("qemu-system-x86_64") is None or find_tool("qemu-img") is None,
+                                reason="QEMU is not installed")
+PYDIB = (sys.executable, "-c", "from pydib.cli.main import run; run()")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """An image that asks for a login as soon as it runs."""
+    path = tmp_path / "tiny.raw"
+    path.write_bytes(boot_disk("hello\r\ntiny login: "))
+    return path
+
+
+def pydib(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PYDIB, *map(str, arguments)], text=True, capture_output=True, check=False, timeout=120)
+
+
+def test_a_login_prompt_is_exit_code_0_and_the_console_is_shown(disk: Path) -> None:
+    done = pydib("boot", disk)
+    assert (done.returncode, done.stderr) == (0, "")
+    *_, hello, prompt, verdict = done.stdout.splitlines()
+    assert (hello, prompt) == ("hello", "tiny login:")
+    assert verdict.startswith(f"{disk}: reached a login prompt after ")
+
+
+def test_quiet_shows_only_the_verdict(disk: Path) -> None:
+    done = pydib("boot", "--quiet", "--expect", "hello", disk)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [line for line in done.stdout.splitlines() if "reached `hello` after" in line]
+
+
+def test_a_text_that_never_comes_is_exit_code_1_with_the_last_lines(disk: Path) -> None:
+    done = pydib("boot", "--quiet", "--timeout", "3", "--expect", "mysqld ready", disk)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "did not reach `mysqld ready`: it did not come within 3 s" in done.stderr
+    assert "    tiny login:\n" in done.stderr
+    assert f"in: {disk}" in done.stderr
+    assert "--timeout" in done.stderr
+
+
+def test_no_image_is_one_message(tmp_path: Path) -> None:
+    done = pydib("boot", tmp_path / "nothing.qcow2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no such disk image" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    pytest.param((), id="no-image"),
+    pytest.param(("x.raw", "--firmware", "coreboot"), id="unknown-firmware"),
+    pytest.param(("x.raw", "--memory", "lots"), id="no-number"),
+    pytest.param(("x.raw", "--timeout", "-1"), id="negative"),
+    pytest.param(("x.raw", "--turbo"), id="unknown-option"),
+])
+def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
+    assert pydib("boot", *arguments).returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_boot_leaves_no_machine_behind(disk: Path, number: signal.Signals) -> None:
+    argv = [*PYDIB, "boot", "--expect", "never", str(disk)]
+    with subprocess.Popen(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as us:
+        assert us.stdout is not None
+        while us.stdout.readline() != "hello\n":
+            pass
+        machine = [int(pid) for pid in Path(f"/proc/{us.pid}/task/{us.pid}/children").read_text().split()]
+        assert len(machine) == 1
+        descriptor = os.pidfd_open(machine[0])
+        us.send_signal(number)
+        us.wait(20)
+    assert ended(descriptor)
+    assert [path.name for path in disk.parent.iterdir()] == ["tiny.raw"]
+
+
+def ended(descriptor: int) -> bool:
+    """Whether the process behind a pidfd ends within five seconds."""
+    import select
+
+    try:
+        return bool(select.select([descriptor], [], [], 5)[0])
+    finally:
+        os.close(descriptor)
