@@ -361,7 +361,7 @@ class Build:
             self.graph, image_dir=self.layout.image_dir, size_bytes=self.size_bytes, mount_base=self.layout.mount,
             report=self.report))
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
-        self.disk_image = disk.images["image0"]
+        self.disk_image = disk.main_image
         pairs = "  ".join(f"[{name}]={device}" for name, device in disk.image_block_devices.items())
         self.disk_variables = {"IMAGE_BLOCK_DEVICE": disk.image_block_device, "IMAGE_BLOCK_DEVICES": f" {pairs} "}
         etc = self.layout.built / "etc"

@@ -48,6 +48,7 @@ def recipe(*arguments: str, **environment: str) -> Recipe:
     (["vm", "-u", "debian", "--", "-odd"], "elements", ("vm", "debian", "-odd")),
     (["", "base vm", "", "ubuntu"], "elements", ("base", "vm", "ubuntu")),
 ])
+@pytest.mark.contract("C-005", "C-016", "C-024")
 def test_every_option(arguments: list[str], field: str, value: Any) -> None:
     assert getattr(recipe(*arguments), field) == value
 
@@ -69,6 +70,7 @@ def test_every_option(arguments: list[str], field: str, value: Any) -> None:
     ({"OVERWRITE_OLD_IMAGE": "1"}, "overwrite_old_image", True),
     ({"ARCH": "armhf"}, "arch", "armhf"),
 ])
+@pytest.mark.contract("C-014", "C-023", "C-026")
 def test_environment_as_fallback(environment: dict[str, str], field: str, value: Any) -> None:
     assert getattr(recipe("x", **environment), field) == value
 
@@ -92,6 +94,7 @@ def test_a_wrong_checksum_names_the_variable() -> None:
         recipe("x", DIB_CHECKSUM="crc")
 
 
+@pytest.mark.contract("C-014", "C-015")
 def test_one_type_takes_its_ending_off_the_name() -> None:
     single, several = recipe("x", "-o", "/d/a.qcow2"), recipe("x", "-o", "/d/a.qcow2", "-t", "raw,qcow2")
     assert single.output("qcow2") == Path("/d/a.qcow2")
@@ -99,6 +102,7 @@ def test_one_type_takes_its_ending_off_the_name() -> None:
     assert several.output("raw") == Path("/d/a.qcow2.raw")
 
 
+@pytest.mark.contract("C-028")
 def test_our_elements_come_last_on_elements_path() -> None:
     assert recipe("x", ELEMENTS_PATH="/mine::/other").elements_path == (
         Path("/mine"), Path("/other"), paths.elements_dir())
@@ -106,5 +110,6 @@ def test_our_elements_come_last_on_elements_path() -> None:
 
 @pytest.mark.parametrize(("machine", "arch"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("armv7l", "armhf"),
                                                ("s390x", "s390x")])
+@pytest.mark.contract("C-013")
 def test_names_of_architectures(machine: str, arch: str) -> None:
     assert host_arch(machine=machine) == arch

@@ -272,7 +272,8 @@ def make_recipe(given: Mapping[str, Any], elements: Sequence[str], environment: 
 
 
 def _cleared(environment: Mapping[str, str]) -> dict[str, str]:
-    """What `-c` leaves of the environment: enough to run programs, and to reach the network (C-007; DIB fails)."""
+    """What `-c` leaves of the environment: enough to run programs, to reach the network and to log as is wanted (C-007;
+    DIB fails)."""
     kept = ("HOME", "USER", "LOGNAME", "PATH", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
-            "ELEMENTS_PATH")
+            "ELEMENTS_PATH", "DIB_NO_TIMESTAMP", "DIB_QUIET")
     return {name: environment[name] for name in kept if name in environment}

@@ -121,6 +121,8 @@ def _lock(handle: int) -> bool:
 def add_partition(device: str, number: int, *, start_bytes: int, size_bytes: int) -> str:
     """Tell the kernel of a partition of `device`, and give the path of the partition's own device.
 
+    Hold the device `locked` meanwhile: udev would take the partition away again.
+
     Raises:
         OSError: the kernel refuses; EINVAL when it has no partitions on loop devices at all.
     """

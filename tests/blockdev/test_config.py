@@ -24,6 +24,7 @@ def named(nodes, name):
 
 
 @pytest.mark.parametrize("path", WRONG, ids=lambda path: path.stem)
+@pytest.mark.contract("C-210", "C-212")
 def test_what_is_wrong_is_said_with_its_place_and_what_to_do(path):
     text = path.read_text()
     expected = text.splitlines()[0].removeprefix("# error: ")
@@ -76,6 +77,7 @@ def test_what_is_nested_may_name_another_base():
     assert named(parse(text, where="x").nodes, "mkfs_a") == Mkfs(name="mkfs_a", base="a", type="ext4")
 
 
+@pytest.mark.contract("C-206", "C-214", verdict="bettered", note="labels and sizes stay the text that they are")
 def test_values_stay_the_text_they_are():
     nodes = config("values-that-yaml-would-change").nodes
     assert named(nodes, "mkfs_first").label == "no"

@@ -49,6 +49,7 @@ def test_options_of_the_configuration_replace_the_engines():
 
 
 @pytest.mark.parametrize(("size_mib", "journal"), [(2048, 64), (143, 64), (142, 32), (70, 16), (20, 8), (9, 4), (8, 0)])
+@pytest.mark.contract("C-226", verdict="bettered", note="the journal shrinks with the filesystem")
 def test_journal_is_halved_until_it_fits(size_mib, journal):
     assert journal_mib(RootDefaults(), size_mib * MIB) == journal
 

@@ -142,8 +142,8 @@ def test_list_prints_paths_in_order_and_runs_nothing(folder: Folder) -> None:
     folder.environment("10-e", "echo sourced\n")
     done = folder.run("--list", "./x.d")
     assert done.stdout.split() == [f"./x.d/{name}" for name in (
-        "-5neg", "00-zero", "ABC", "_u", "abc", "9-nine", "9a", "010-octal", "10-ten", "10_x", "27-link", "50-B", "50-a",
-        "100-hundred")]
+        "-5neg", "00-zero", "ABC", "_u", "abc", "9-nine", "9a", "010-octal", "10-ten", "10_x", "27-link", "50-B",
+        "50-a", "100-hundred")]
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -41,10 +41,11 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str], str |
     return calls
 
 
-@pytest.mark.contract("C-037", verdict="bettered", note="the line names our own command, and can be pasted into a shell")
+@pytest.mark.contract("C-037", verdict="bettered", note="the line names our own command, for pasting")
 def test_dry_run_shows_the_commands_on_stderr_and_builds_nothing(
         written: Callable[[str], str], started: list[object], capfd: pytest.CaptureFixture[str]) -> None:
-    files = [written("- {imagename: a, elements: [x], environment: {A: it's}}"), written("- {imagename: b, ramdisk: on}")]
+    files = [written("- {imagename: a, elements: [x], environment: {A: it's}}"),
+             written("- {imagename: b, ramdisk: on}")]
     assert yaml_command.main(["--dry-run", *files]) == 0
     out, err = capfd.readouterr()
     assert out == ""

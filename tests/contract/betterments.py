@@ -142,6 +142,8 @@ HELPERS: tuple[Betterment, ...] = (
                lambda case, theirs, ours: not case["env"] and "--missing-ok" in case["argv"] and ours[0] == 0),
     Betterment("svc-map", "families", "the families are those of pkg-map: rocky, almalinux and openeuler are redhat's, and "
                "gentoo is one (C-255)", _family_of_clones),
+    Betterment("image size", "resize", "`-E resize=` is given to ext filesystems only: mkfs of others refuses it (C-225)",
+               loosen=_in("options")(lambda pairs: [pair for pair in pairs if pair[0] != "-E"])),
     Betterment("YAML command lines", "each element once", "an element that two fragments name counts once (C-039)",
                loosen=_each_word_once),
 )

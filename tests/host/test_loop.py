@@ -100,7 +100,7 @@ def test_a_device_that_stays_in_use_is_an_error(image, monkeypatch):
 
 @pytest.mark.machine
 def test_partitions_have_devices_and_vanish_with_the_loop_device(image):
-    with loop.attached(image) as device:
+    with loop.attached(image) as device, loop.locked(device):
         part = loop.add_partition(device, 5, start_bytes=MIB, size_bytes=4 * MIB)
         assert part == f"{device}p5"
         assert loop.device_bytes(part) == 4 * MIB
@@ -126,7 +126,7 @@ def test_a_lock_waits_for_who_has_it_and_keeps_others_out(image):
 
 @pytest.mark.machine
 def test_partitions_can_be_dropped(image):
-    with loop.attached(image) as device:
+    with loop.attached(image) as device, loop.locked(device):
         for number in (1, 2):
             loop.add_partition(device, number, start_bytes=number * MIB, size_bytes=MIB)
         loop.drop_partitions(device)
@@ -135,7 +135,7 @@ def test_partitions_can_be_dropped(image):
 
 @pytest.mark.machine
 def test_a_partition_the_kernel_knows_already_is_taken_as_it_is(image):
-    with loop.attached(image) as device:
+    with loop.attached(image) as device, loop.locked(device):
         first = loop.add_partition(device, 1, start_bytes=MIB, size_bytes=MIB)
         assert loop.add_partition(device, 1, start_bytes=MIB, size_bytes=MIB) == first
         with pytest.raises(OSError, match="busy"):
@@ -183,7 +183,7 @@ def test_nothing_is_left_when_the_owner_is_killed(image):
 @pytest.mark.machine
 def test_a_dev_that_does_not_follow_the_kernel_gets_the_nodes_it_needs(image, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "DEVICES", tmp_path)
-    with loop.attached(image) as device:
+    with loop.attached(image) as device, loop.locked(device):
         assert Path(device).parent == tmp_path
         os.mknod(f"{device}p1", stat.S_IFBLK | 0o600, os.makedev(259, 4095))  # left over from somebody else
         part = loop.add_partition(device, 1, start_bytes=MIB, size_bytes=MIB)

@@ -51,6 +51,7 @@ def abandoned(tmp_path: Path, *others: Path) -> Path:
     return build
 
 
+@pytest.mark.contract("C-285")
 def test_what_a_killed_build_left_goes_with_the_next_one(tmp_path: Path) -> None:
     image, staging = tmp_path / (IMAGE_PREFIX + "a"), tmp_path / (STAGING_PREFIX + "b")
     for path in (image, staging):
@@ -61,6 +62,7 @@ def test_what_a_killed_build_left_goes_with_the_next_one(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.contract("C-289")
 def test_a_running_build_is_not_touched(tmp_path: Path) -> None:
     with workspace(tmp_path, tmp_path) as places:
         assert sweep(tmp_path) == []

@@ -61,10 +61,10 @@ def test_options_of_dev_pts_are_those_of_this_system(lib, oracle_lib):
     {}, {"ARCH": "s390x", "DIB_OFFLINE": "1", "PATH": "/usr/bin:/bin:/sbin"},
     {"DIB_MODULE_ROOT": "/m", "DIB_LIB_UDEV_ROOT": "/u", "IMAGE_NAME": "x/y", "FS_TYPE": "xfs", "DIB_CHECKSUM": "md5"}])
 def test_defaults_are_those_of_dib_and_what_was_given_stays(given, lib, oracle_lib):
-    names = ("ARCH", "DIB_CHECKSUM", "DIB_MIN_TMPFS", "DIB_NO_TMPFS", "DIB_OFFLINE", "ELEMENTS_PATH", "FS_TYPE", "IMAGE_NAME",
+    names = ("ARCH", "DIB_CHECKSUM", "DIB_MIN_TMPFS", "DIB_NO_TMPFS", "DIB_OFFLINE", "FS_TYPE", "IMAGE_NAME",
              "IMAGE_TYPE", "RAMDISK_ELEMENT", "PATH")
     code = f"env | grep -E '^({'|'.join(names)})=' | sort; echo \"$MODULE_ROOT,$LIB_UDEV_ROOT\""
-    env = {"ELEMENTS_PATH": "/e", **given}
+    env = {"ELEMENTS_PATH": "/e", "_BASE_ELEMENT_DIR": "/e", **given}  # the second is private to DIB
     theirs, ours = (run_bash(each, "common-defaults img-defaults ramdisk-defaults", code, env)
                     for each in (oracle_lib, lib))
     assert ours.stdout == theirs.stdout
@@ -111,7 +111,8 @@ def test_run_d_without_a_directory_does_nothing(tmp_path, bash):
 
 
 @pytest.mark.contract("C-235")
-@pytest.mark.parametrize(("name", "kept"), [("disk.raw", r"disk-[\d.]+-[\d.]+\.raw"), ("ramdisk", r"ramdisk-[\d.]+-[\d.]+")])
+@pytest.mark.parametrize(("name", "kept"), [("disk.raw", r"disk-[\d.]+-[\d.]+\.raw"),
+                                            ("ramdisk", r"ramdisk-[\d.]+-[\d.]+")])
 def test_an_old_image_is_kept_when_a_new_one_is_saved(name, kept, tmp_path, bash):
     (tmp_path / name).write_text("old")
     (tmp_path / "made").write_text("new")

@@ -20,6 +20,7 @@ PHASES = ("root", "extra-data", "pre-install", "install", "post-install", "post-
           "pre-finalise", "finalise", "cleanup")
 
 
+@pytest.mark.contract("C-303", verdict="bettered", note="a tiny image takes under three seconds")
 def test_raw_and_qcow2_with_checksums_in_under_three_seconds(builder: Builder) -> None:
     begun = time.monotonic()
     done = builder.run("-t", "raw,qcow2", "--checksum", "tiny-os")
@@ -115,6 +116,8 @@ def test_what_scripts_leave_in_tmp_and_logs_stays_out(builder: Builder) -> None:
     assert re.search(r" 0 \S+ \S+ \./var/log/some\.log", listed)
 
 
+@pytest.mark.contract("C-101")
+@pytest.mark.contract("C-282", verdict="bettered", note="ended after their phase, and named")
 def test_daemons_are_ended_after_their_phase_and_named(builder: Builder) -> None:
     builder.script("probe", "install.d/50-daemon", "#!/bin/bash\nsleep 1000 &\n")
     begun = time.monotonic()
@@ -125,6 +128,7 @@ def test_daemons_are_ended_after_their_phase_and_named(builder: Builder) -> None
 
 
 @pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.contract("C-027", "C-280")
 def test_a_failing_script_ends_the_build_cleanly_in_every_phase(builder: Builder, phase: str) -> None:
     (builder.out / "disk.qcow2").write_text("precious")
     builder.script("fails", f"{phase}.d/60-fails", "#!/bin/bash\nsleep 1000 &\necho about to fail\nexit 42\n")
@@ -140,6 +144,8 @@ def test_a_failing_script_ends_the_build_cleanly_in_every_phase(builder: Builder
 @pytest.mark.parametrize("phase", ["root", "install", "finalise"])
 @pytest.mark.parametrize("how", ["interrupt of the group", "term of the parent", "kill of the parent",
                                  "kill of the group"])
+@pytest.mark.contract("C-283")
+@pytest.mark.contract("C-284", "C-285", verdict="bettered", note="Ctrl-C and kill -9 leave nothing either")
 def test_an_interrupted_build_leaves_nothing(builder: Builder, phase: str, how: str) -> None:
     builder.script("waits", f"{phase}.d/60-waits", "#!/bin/bash\necho reached\nsleep 1000\n")
     build = builder.start("tiny-os", "waits")
@@ -171,6 +177,7 @@ def _wait_for_the_kernel(builder: Builder) -> None:
     time.sleep(0.3)
 
 
+@pytest.mark.contract("C-026", "C-235")
 def test_old_outputs_are_kept_and_can_be_overwritten(builder: Builder) -> None:
     assert builder.run("-t", "raw", "tiny-os").returncode == 0
     assert builder.run("-t", "raw", "tiny-os").returncode == 0
@@ -194,6 +201,7 @@ def test_events_as_lines_of_json(builder: Builder) -> None:
         <= next(event for event in events if event["event"] == "ScriptStarted").items()
 
 
+@pytest.mark.contract("C-181")
 def test_a_logfile_gets_the_log_with_times_and_stdout_stays_quiet(builder: Builder) -> None:
     done = builder.run("-t", "raw", "--logfile", str(builder.out / "log"), "tiny-os")
     assert done.returncode == 0

@@ -32,11 +32,13 @@ def text(event: events.Event) -> str:
     (events.ImageWritten(path="a.qcow2", kind="qcow2", size=1), "Image file a.qcow2 created..."),
     (events.BuildFinished(seconds=1), "Build completed successfully"),
 ])
+@pytest.mark.contract("C-065", "C-185")
 def test_lines_that_callers_look_for(event: events.Event, line: str) -> None:
     """The stable lines of C-185 and C-102."""
     assert line in text(event)
 
 
+@pytest.mark.contract("C-102")
 def test_the_table_of_a_phase() -> None:
     rows = text(events.PhaseFinished(phase="root", seconds=3, scripts=(("10-a", 1.25), ("9-b", 0.5)))).splitlines()
     assert "dib-run-parts 10-a" + " " * 36 + "      1.250" in rows
@@ -44,6 +46,7 @@ def test_the_table_of_a_phase() -> None:
     assert "END PROFILING" in rows[-1]
 
 
+@pytest.mark.contract("C-180")
 def test_log_lines_carry_the_time_only_when_wanted() -> None:
     with_time, without = io.BytesIO(), io.BytesIO()
     LineLog(with_time, timestamps=True)(events.Note(text="hello"))
@@ -52,6 +55,7 @@ def test_log_lines_carry_the_time_only_when_wanted() -> None:
     assert without.getvalue() == b"hello\n"
 
 
+@pytest.mark.contract("C-182")
 def test_bytes_of_scripts_pass_through_the_log() -> None:
     stream = io.BytesIO()
     LineLog(stream, timestamps=False)(events.Output(text=b"\xff\x00".decode("utf-8", "surrogateescape")))

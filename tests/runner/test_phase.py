@@ -167,11 +167,13 @@ def test_set_x_does_not_leak(bench: Bench) -> None:
     assert "x" not in bench.run()[-1]
 
 
+@pytest.mark.contract("C-182")
 def test_output_is_kept_byte_for_byte_even_without_a_last_line_end(bench: Bench) -> None:
     bench.script("10-bytes", "#!/bin/bash\nprintf 'a\\xff\\rb\\nlast'\n")
     assert [os.fsencode(line) for line in bench.run()] == [b"a\xff\rb", b"last"]
 
 
+@pytest.mark.contract("C-290", verdict="bettered", note="the log is read to its end")
 def test_a_flood_of_output_arrives_whole(bench: Bench) -> None:
     bench.script("10-flood", "#!/bin/bash\nyes 0123456789 | head -n 300000\n")
     lines = bench.run()
@@ -179,6 +181,7 @@ def test_a_flood_of_output_arrives_whole(bench: Bench) -> None:
     assert set(lines) == {"0123456789"}
 
 
+@pytest.mark.contract("C-101", "C-282")
 def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(bench: Bench) -> None:
     bench.script("10-daemon", "#!/bin/bash\nsleep 30 &\necho $!\n")
     begun = time.monotonic()
@@ -187,6 +190,7 @@ def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(bench: Bench) -> 
     assert time.monotonic() - begun < 5
 
 
+@pytest.mark.contract("C-184")
 def test_ignored_names_are_told_only_when_tracing(bench: Bench) -> None:
     bench.script("10-a.sh", "#!/bin/sh\necho never\n")
     bench.run()

@@ -21,6 +21,7 @@ def static(fake_root, element):
     return put
 
 
+@pytest.mark.contract("C-266")
 def test_files_keep_their_modes_and_belong_to_root(static, fake_root):
     static("etc/app/app.conf", "a = 1\n", 0o640)
     static("usr/local/sbin/app with blank", "#!/bin/sh\n", 0o755)
@@ -32,6 +33,7 @@ def test_files_keep_their_modes_and_belong_to_root(static, fake_root):
     assert fake_root.owner("/etc/app/app.conf") == fake_root.owner("/etc/hosts")
 
 
+@pytest.mark.contract("C-266")
 def test_existing_directories_and_files_keep_their_modes(static, fake_root):
     fake_root.write("/etc/secret.conf", "old\n", mode=0o600)
     static("etc/secret.conf", "new\n")
@@ -64,6 +66,7 @@ def test_a_link_in_the_way_is_replaced_not_followed(static, fake_root):
 
 
 @pytest.mark.parametrize("name", ["core", "tags", "a.o", "a.bak", "a~", ".git/config", "#a#"])
+@pytest.mark.contract("C-266")
 def test_what_version_control_and_editors_leave_behind_stays_out(static, name):
     static(f"etc/{name}")
     static("etc/.hidden")

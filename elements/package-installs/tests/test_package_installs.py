@@ -136,6 +136,7 @@ def target(fake_root, element):
     return element("package-installs")
 
 
+@pytest.mark.contract("C-246")
 def test_one_call_installs_everything_under_its_own_name(target):
     run = target.run("install.d/01-package-installs")
     assert run.ok, run.output
@@ -148,6 +149,7 @@ def test_one_call_removes_what_is_to_go(target):
 
 @pytest.mark.parametrize("script", ["pre-install.d/10-package-installs", "post-install.d/00-package-installs",
                                     "post-install.d/95-package-uninstalls", "pre-install.d/99-package-uninstalls"])
+@pytest.mark.contract("C-246")
 def test_nothing_to_do_calls_nobody(target, script):
     run = target.run(script)
     assert run.ok, run.output
@@ -155,6 +157,7 @@ def test_nothing_to_do_calls_nobody(target, script):
     assert run.output.startswith("Nothing to ") or "-> nothing" in run.output
 
 
+@pytest.mark.contract("C-246")
 def test_a_failing_package_manager_fails_the_build(target, commands):
     commands.on("install-packages").exits(100).complains("no such package")
     run = target.run("install.d/01-package-installs")
@@ -162,6 +165,7 @@ def test_a_failing_package_manager_fails_the_build(target, commands):
     assert run.output.endswith("no such package\npackage-installs: install-packages failed with exit code 100\n")
 
 
+@pytest.mark.contract("C-247")
 def test_the_older_files_are_installed_in_the_same_call(target, fake_root):
     (target.hooks / "install.d/package-installs-one").write_text("# words\n\nssh\n-make  # for the build\n")
     (target.hooks / "install.d/package-installs-one~").write_text("backup\n")

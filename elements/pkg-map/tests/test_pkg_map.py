@@ -50,6 +50,7 @@ def test_an_unknown_name_passes_when_that_is_fine(pkg_map):
     assert pkg_map("--element", "e", "--missing-ok", "--prefix", "-", "unknown", "b").output == "-unknown\n-b-family\n"
 
 
+@pytest.mark.contract("C-251")
 def test_an_element_without_a_map(pkg_map):
     assert pkg_map("--element", "other", "a").exit_code == 2
     assert pkg_map("--element", "other", "--missing-ok", "a", DISTRO_NAME="").output == "a\n"
@@ -67,6 +68,7 @@ def test_a_broken_map_is_named(pkg_map, fake_root):
     assert run.output.count("\n") == 1
 
 
+@pytest.mark.contract("C-250")
 def test_maps_of_all_elements_are_copied(fake_root, element):
     fake_root.like("debian-12")
     run = element("pkg-map", also=["openssh-server"]).run("extra-data.d/10-create-pkg-map-dir")

@@ -65,6 +65,7 @@ def fetch(fake_root, element, commands):
 
 @pytest.mark.parametrize(("ref", "text"), [
     ("", "two"), ("v1", "one"), ("side", "three"), ("refs/changes/01/1/1", "three"), ("*", "two")])
+@pytest.mark.contract("C-262", "C-263")
 def test_a_ref_is_checked_out(fetch, fake_root, repository, ref, text):
     run = fetch(f"# a comment\n\napp git /opt/app {repository} {ref}\n")
     assert run.ok, run.output
@@ -79,6 +80,7 @@ def test_a_commit_that_is_no_tip_can_be_named(fetch, fake_root, repository):
     assert fake_root.read("/opt/app/file") == "one\n"
 
 
+@pytest.mark.contract("C-262")
 def test_the_star_brings_all_branches_and_tags(fetch, fake_root, repository):
     assert fetch(f"app git /opt/app {repository} *\n").ok
     assert git(fake_root.path("/opt/app"), "branch", "--format=%(refname:short)").split() == ["master", "side"]
@@ -109,6 +111,7 @@ def test_another_repository_at_the_same_place_is_refused(fetch, repository):
     assert "already a clone of something else\n  in: source-repository-app, line 2\n" in run.output
 
 
+@pytest.mark.contract("C-262")
 def test_another_ref_at_the_same_place_is_refused(fetch, repository):
     run = fetch(f"app git /opt/app {repository}\napp git /opt/app {repository} v1\n")
     assert run.exit_code == 1
@@ -123,6 +126,7 @@ def test_a_ref_that_nobody_has(fetch, repository):
 
 @pytest.mark.parametrize(("ref", "path"), [
     ("", "/opt/app/sub/file"), (".", "/opt/app/app-1.0/sub/file"), ("app-1.0/sub", "/opt/app/file")])
+@pytest.mark.contract("C-262")
 def test_an_archive_is_unpacked(fetch, fake_root, archive, ref, path):
     run = fetch(f"app tar /opt/app file://{archive} {ref}\n")
     assert run.ok, run.output
@@ -137,6 +141,7 @@ def test_a_directory_that_is_not_in_the_archive(fetch, archive):
     assert "has no directory elsewhere" in run.output
 
 
+@pytest.mark.contract("C-262")
 def test_a_file_is_copied(fetch, fake_root, tmp_path):
     (tmp_path / "plain").write_text("text\n")
     assert fetch(f"app file /opt/deep/name file://{tmp_path}/plain").ok  # no line end: the last line counts, too
@@ -144,18 +149,21 @@ def test_a_file_is_copied(fetch, fake_root, tmp_path):
     assert fake_root.mode("/opt/deep/name") == 0o644
 
 
+@pytest.mark.contract("C-260")
 def test_lines_are_expanded(fetch, fake_root, tmp_path):
     (tmp_path / "plain").write_text("text\n")
     assert fetch("app file ${PLACE:-/none}/$(echo name) file://$WHERE/plain\n", PLACE="/opt", WHERE=str(tmp_path)).ok
     assert fake_root.exists("/opt/name")
 
 
+@pytest.mark.contract("C-261")
 def test_the_user_can_override_everything(fetch, fake_root, repository):
     assert fetch("my-app tar /opt/app http://192.0.2.1/never\n", DIB_REPOTYPE_my_app="git",
                  DIB_REPOLOCATION_my_app=str(repository), DIB_REPOREF_my_app="v1").ok
     assert fake_root.read("/opt/app/file") == "one\n"
 
 
+@pytest.mark.contract("C-261")
 def test_git_hosts_can_be_replaced(fetch, fake_root, repository):
     assert fetch("app git /opt/app https://example.org/repository\n", DIB_GITREPOBASE=str(repository.parent)).ok
     assert fake_root.read("/opt/app/file") == "two\n"
@@ -163,6 +171,7 @@ def test_git_hosts_can_be_replaced(fetch, fake_root, repository):
 
 @pytest.mark.parametrize("env", [{"DIB_INSTALLTYPE_app": "package"}, {"DIB_DEFAULT_INSTALLTYPE": "package"},
                                  {"NO_SOURCE_REPOSITORIES": "1"}])
+@pytest.mark.contract("C-261")
 def test_nothing_is_fetched_for_other_install_types(fetch, fake_root, env):
     run = fetch("app git /opt/app /nowhere\n", **env)
     assert run.ok, run.output
@@ -181,6 +190,7 @@ def test_wrong_lines_are_named(fetch, line, complaint):
     assert run.output.endswith("  in: source-repository-app, line 2\n")
 
 
+@pytest.mark.contract("C-260")
 def test_backups_of_editors_are_no_lists(fetch, fake_root):
     (fetch.hooks / "source-repository-app~").write_text("nonsense\n")
     (fetch.hooks / "source-repository-app").unlink(missing_ok=True)

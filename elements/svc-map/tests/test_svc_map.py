@@ -57,6 +57,7 @@ def test_elements_without_a_map_are_fine(fake_root, element):
     assert fake_root.read("/usr/share/svc-map/services") == ""
 
 
+@pytest.mark.contract("C-256")
 def test_the_tool_prefers_what_is_installed(fake_root, element, commands):
     commands.real("svc-map")
     fake_root.like("debian-12").write("/usr/share/svc-map/services", "a: a-real\nb: 'on'\nc: c-real\n")

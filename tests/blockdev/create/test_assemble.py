@@ -237,6 +237,7 @@ def test_warnings_about_the_configuration_are_reported(bench):
     assert len(bench.notes(Warned)) == 3
 
 
+@pytest.mark.contract("C-223", "C-287", verdict="bettered", note="mounts, volumes and loop devices are all taken back")
 def test_a_step_that_fails_half_way_leaves_nothing(bench):
     text = (FIXTURES / "tree-of-everything.yaml").read_text().replace("opts: \"-m 0", "opts: \"-m 101")
     graph = blockdev.load(text)
@@ -246,6 +247,7 @@ def test_a_step_that_fails_half_way_leaves_nothing(bench):
     assert list(bench.images.iterdir()) == []
 
 
+@pytest.mark.contract("C-281", "C-287", verdict="bettered", note="whatever fails, the rest is taken back")
 def test_a_build_that_fails_leaves_nothing_even_when_files_are_open(bench):
     with pytest.raises(RuntimeError), bench.assembled(graph_of("tree-of-everything"), GIB):
         run("mount", "-t", "tmpfs", "scratch", bench.mount_base / "boot")
@@ -293,6 +295,7 @@ def test_partitions_that_do_not_fit_are_an_error_before_anything_is_made(bench):
     assert list(bench.images.iterdir()) == []
 
 
+@pytest.mark.contract("C-289")
 def test_two_assemblies_at_once_do_not_meet(tmp_path):
     graph = graph_of("tables/mbr-primary-then-logical")
     benches = []
@@ -315,6 +318,7 @@ def test_two_assemblies_at_once_do_not_meet(tmp_path):
         assert run("debugfs", "-R", "cat /who", f"{image}?offset={offset}") == str(bench.images)
 
 
+@pytest.mark.contract("C-285", verdict="bettered", note="what is taken belongs to the build's namespaces and ends with them")
 def test_nothing_is_left_when_the_build_is_killed(bench):
     program = ("import sys, time; from pathlib import Path; from pydib import blockdev, events\n"
                "images, base, text = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]).read_text()\n"

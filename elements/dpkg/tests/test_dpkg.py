@@ -1,0 +1,285 @@
+"""Debian-family glue: the package tool, apt's surroundings, and what must not happen during a build."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+OPTIONS = "--assume-yes --quiet --option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold"
+
+
+@pytest.fixture
+def dpkg(fake_root, element):
+    fake_root.like("debian-12")
+    return element("dpkg")
+
+
+@pytest.mark.parametrize(("arguments", "call"), [
+    (["one", "two three"], f"apt-get {OPTIONS} install -- one two three"),
+    (["-e", "one"], f"apt-get {OPTIONS} remove -- one"),
+    (["-u"], f"apt-get {OPTIONS} dist-upgrade"),
+    (["a=1.0", "/tmp/x.deb"], f"apt-get {OPTIONS} install -- a=1.0 /tmp/x.deb"),
+])
+def test_install_packages_asks_apt_once(dpkg, arguments, call):
+    run = dpkg.run_with("bin/install-packages", *arguments, side="target")
+    assert run.ok, run.output
+    assert run.lines == [call]
+
+
+def test_install_packages_translates_names_of_an_element(dpkg, commands):
+    commands.on("pkg-map", "--element", "nova").prints("nova-compute\nnova-common qemu")
+    run = dpkg.run_with("bin/install-packages", "-m", "nova", "compute", side="target")
+    assert run.lines == ["pkg-map --missing-ok --element nova compute",
+                         f"apt-get {OPTIONS} install -- nova-compute nova-common qemu"]
+
+
+def test_names_that_map_to_nothing_are_no_error(dpkg, commands):
+    commands.on("pkg-map").prints("")
+    run = dpkg.run_with("bin/install-packages", "-m", "nova", "compute", side="target")
+    assert run.ok
+    assert not run.called("apt-get")
+
+
+@pytest.mark.parametrize("arguments", [["-q", "one"], [], ["-m"]])
+def test_install_packages_says_what_is_wrong(dpkg, arguments):
+    run = dpkg.run_with("bin/install-packages", *arguments, side="target")
+    assert (run.exit_code, run.calls) == (1, ())
+    assert "install-packages -h" in run.output
+
+
+def test_a_failing_apt_fails_the_build(dpkg, commands):
+    commands.on("apt-get", "install").exits(100)
+    assert dpkg.run_with("bin/install-packages", "one", side="target").exit_code == 100
+
+
+def test_keys_are_trusted_by_what_they_are(dpkg, fake_root):
+    keys = fake_root.base / "keys"
+    keys.mkdir()
+    (keys / "text.key").write_text("-----BEGIN PGP PUBLIC KEY BLOCK-----\nx\n")
+    (keys / "binary.pub").write_bytes(b"\x99\x01\x02")
+    run = dpkg.run("root.d/09-apt-keyring", env={"DIB_ADD_APT_KEYS": str(keys)})
+    assert run.ok, run.output
+    assert fake_root.read("/etc/apt/trusted.gpg.d/text.asc").startswith("-----BEGIN")
+    assert fake_root.read_bytes("/etc/apt/trusted.gpg.d/binary.gpg") == b"\x99\x01\x02"
+
+
+def test_a_missing_key_directory_is_said(dpkg):
+    run = dpkg.run("root.d/09-apt-keyring", env={"DIB_ADD_APT_KEYS": "/nowhere"})
+    assert run.exit_code == 1
+    assert "'/nowhere'" in run.output
+
+
+def test_translations_and_disk_syncs_are_off_during_the_build_only(dpkg, fake_root):
+    for script in ("root.d/50-block-apt-translations", "root.d/50-trim-dpkg"):
+        assert dpkg.run(script).ok
+    assert fake_root.read("/etc/apt/apt.conf.d/95no-translations") == 'Acquire::Languages "none";\n'
+    assert fake_root.read("/etc/dpkg/dpkg.cfg.d/02dib-unsafe-io") == "force-unsafe-io\n"
+    run = dpkg.run("cleanup.d/60-untrim-dpkg")
+    assert set(run.removed) >= {"/etc/apt/apt.conf.d/95no-translations", "/etc/dpkg/dpkg.cfg.d/02dib-unsafe-io"}
+
+
+def test_the_hosts_network_settings_serve_the_build_only(dpkg, fake_root, commands):
+    commands.fake("apt-config")
+    commands.on("apt-config", "dump").prints(
+        'Acquire "";\nAcquire::Check-Valid-Until "false";\nAcquire::http::Proxy "http://old:1";\n'
+        'Acquire::Languages "none";\nAPT::Architecture "amd64";\nAcquire::https::CaInfo "/host/only";')
+    run = dpkg.run("root.d/50-build-with-http-cache", env={"http_proxy": 'http://new:2/"'})
+    assert run.ok, run.output
+    assert fake_root.read("/etc/apt/apt.conf.d/60img-build-proxy").splitlines() == [
+        'Acquire::Check-Valid-Until "false";', 'Acquire::http::Proxy "http://old:1";',
+        'Acquire::http::Proxy "http://new:2/%22";']
+    assert dpkg.run("cleanup.d/50-remove-img-build-proxy").removed == ("/etc/apt/apt.conf.d/60img-build-proxy",)
+
+
+def test_nothing_is_written_where_apt_needs_nothing(dpkg, commands):
+    commands.fake("apt-config")
+    run = dpkg.run("root.d/50-build-with-http-cache", env={"http_proxy": "", "https_proxy": ""})
+    assert run.ok, run.output
+    assert run.wrote == ()
+
+
+def test_package_files_stay_with_the_build_host(dpkg, fake_root, commands):
+    commands.fake("mount")
+    commands.fake("mountpoint")
+    commands.on("mountpoint").exits(1)
+    run = dpkg.run("root.d/50-shared-apt-cache")
+    assert run.ok, run.output
+    cache = fake_root.base / "cache/apt/debian"
+    assert run.called("mount", "--bind", str(cache))
+    assert cache.is_dir()
+
+
+def test_package_files_can_be_fetched_anew(dpkg, commands):
+    commands.fake("mount")
+    assert not dpkg.run("root.d/50-shared-apt-cache", env={"DIB_APT_LOCAL_CACHE": "0"}).called("mount")
+
+
+def test_no_service_is_started_during_the_build(dpkg, fake_root, commands):
+    fake_root.write("/usr/sbin/start-stop-daemon", "the real one", mode=0o755)
+    fake_root.write("/usr/sbin/policy-rc.d", "the image's own", mode=0o755)
+    commands.on("dpkg-query", "--search", "/usr/sbin/start-stop-daemon").prints("dpkg: it")
+    for other in ("/sbin/start-stop-daemon", "/sbin/initctl"):
+        commands.on("dpkg-query", "--search", other).exits(1)
+    run = dpkg.run("root.d/50-block-daemons")
+    assert run.ok, run.output
+    assert fake_root.read("/usr/sbin/policy-rc.d").endswith("exit 101\n")
+    assert fake_root.mode("/usr/sbin/policy-rc.d") == 0o755
+    assert fake_root.read("/usr/sbin/start-stop-daemon.distrib") == "the real one"
+    assert fake_root.read("/usr/sbin/start-stop-daemon") != "the real one"
+
+    commands.on("dpkg-divert", "--listpackage", "/usr/sbin/start-stop-daemon").prints("LOCAL")
+    run = dpkg.run("cleanup.d/40-unblock-daemons")
+    assert run.ok, run.output
+    assert fake_root.read("/usr/sbin/start-stop-daemon") == "the real one"
+    assert set(run.removed) == {"/usr/sbin/policy-rc.d.distrib", "/usr/sbin/start-stop-daemon.distrib"}
+    assert run.called("dpkg-divert", "--remove", "/usr/sbin/start-stop-daemon")
+
+
+def test_blocking_services_twice_changes_nothing(dpkg, fake_root, commands):
+    fake_root.write("/usr/sbin/policy-rc.d", "mine", mode=0o755)
+    commands.on("dpkg-query").exits(1)
+    assert dpkg.run("root.d/50-block-daemons").ok
+    assert dpkg.run("root.d/50-block-daemons").ok
+    assert dpkg.run("cleanup.d/40-unblock-daemons").ok
+    assert fake_root.read("/usr/sbin/policy-rc.d") == "mine"
+
+
+@pytest.mark.parametrize(("arguments", "noted", "passed"), [
+    (["-c", "-k", "6.1", "-b", "/boot"], "-c -k 6.1 -b /boot\n", False),
+    (["-u"], "-u\n", False),
+    (["-d", "-k", "6.1"], "", True),
+    (["--version"], "", True),
+])
+def test_making_an_initramfs_is_put_off(dpkg, fake_root, arguments, noted, passed):
+    fake_root.write("/usr/sbin/update-initramfs.distrib", '#!/bin/sh\necho "real $*"\n', mode=0o755)
+    run = dpkg.run_with("stand-ins/update-initramfs", *arguments, side="target")
+    assert run.ok, run.output
+    asked = "/var/lib/dib-initramfs/asked"
+    assert (fake_root.read(asked) if fake_root.exists(asked) else "") == noted
+    assert (f"real {' '.join(arguments)}" in run.output) is passed
+
+
+def test_putting_off_can_be_declined(dpkg):
+    assert dpkg.run("root.d/50-defer-initramfs", env={"DIB_DEFER_INITRAMFS": "0"}).calls == ()
+
+
+def updates(run) -> list[str]:
+    return [call.line for call in run.calls if call.name == "update-initramfs"]
+
+
+@pytest.mark.parametrize(("asked", "made"), [
+    ("-u\n-c -k new -b /boot\n-u\n-c -k new -b /boot\n", ["-c -k new", "-u -k old"]),
+    ("-c -k new -b /boot\n", ["-c -k new"]),
+    ("-u\n", ["-u -k old", "-c -k new"]),
+    ("-c -knew\n", ["-c -k new"]),
+    ("-c -k gone\n", ["-c -k new"]),
+])
+def test_each_kernel_gets_its_initramfs_once(dpkg, fake_root, asked, made):
+    """`old` has an initramfs already, `new` has none, `gone` was removed again."""
+    for version in ("old", "new"):
+        fake_root.mkdir(f"/lib/modules/{version}")
+        fake_root.write(f"/boot/vmlinuz-{version}", "")
+    fake_root.write("/boot/initrd.img-old", "")
+    fake_root.write("/var/lib/dib-initramfs/asked", asked)
+    run = dpkg.run("finalise.d/40-initramfs")
+    assert run.ok, run.output
+    assert sorted(updates(run)) == sorted(f"update-initramfs {words}" for words in made)
+    assert not fake_root.exists("/var/lib/dib-initramfs")
+
+
+def test_update_initramfs_is_back_before_it_is_used(dpkg, fake_root, commands):
+    commands.on("dpkg-divert", "--listpackage").prints("LOCAL")
+    fake_root.write("/usr/sbin/update-initramfs", "stand-in", mode=0o755)
+    fake_root.write("/usr/sbin/update-initramfs.distrib", "#!/bin/sh\necho real: $*\n", mode=0o755)
+    fake_root.mkdir("/lib/modules/new")
+    fake_root.write("/boot/vmlinuz-new", "")
+    fake_root.write("/var/lib/dib-initramfs/asked", "-c -k new\n")
+    run = dpkg.run("finalise.d/40-initramfs")
+    assert run.called("dpkg-divert", "--remove", "/usr/sbin/update-initramfs")
+    assert "real: -c -k new" in run.output
+
+
+def test_nothing_asked_nothing_made(dpkg, fake_root):
+    fake_root.mkdir("/lib/modules/new")
+    fake_root.write("/boot/vmlinuz-new", "")
+    assert updates(dpkg.run("finalise.d/40-initramfs")) == []
+
+
+def test_a_failing_initramfs_fails_the_build(dpkg, fake_root, commands):
+    fake_root.mkdir("/lib/modules/new")
+    fake_root.write("/boot/vmlinuz-new", "")
+    fake_root.write("/var/lib/dib-initramfs/asked", "-c -k new\n")
+    commands.on("update-initramfs").exits(3)
+    assert dpkg.run("finalise.d/40-initramfs").exit_code == 3
+
+
+LIBRARY = """\
+manual_add_modules()
+{
+	{ echo a; echo a;
+	  modprobe --show-depends "$@"; } |
+	while read -r word; do
+		echo "$word"
+	done
+}
+"""
+
+
+def test_initramfs_tools_library_is_quickened(dpkg, fake_root, commands):
+    """A fake root is no mount point, so the namespace and the mount in it are acted."""
+    path = "/usr/share/initramfs-tools/hook-functions"
+    fake_root.write(path, LIBRARY)
+    commands.fake("unshare")
+    commands.on("unshare").does('shift; "$@"')
+    commands.fake("mount")
+    commands.on("mount", "--bind").does('cp "$2" "$3"')
+    commands.on("update-initramfs").does(f'. {path}; echo "lines: $(manual_add_modules | wc -l)"')
+    run = dpkg.run_with("initramfs/quickly", "update-initramfs", "-u", side="target")
+    assert run.ok, run.output
+    assert "lines: 1" in run.output
+    assert fake_root.tree("/tmp") == []
+
+
+@pytest.mark.parametrize("library", [LIBRARY, None])
+def test_without_a_namespace_the_command_runs_as_it_is(dpkg, fake_root, commands, library):
+    path = "/usr/share/initramfs-tools/hook-functions"
+    if library:
+        fake_root.write(path, library)
+    commands.fake("unshare")
+    commands.on("unshare").exits(1)
+    commands.on("update-initramfs").exits(7)
+    run = dpkg.run_with("initramfs/quickly", "update-initramfs", "-u", side="target")
+    assert (run.exit_code, run.lines[-1]) == (7, "update-initramfs -u")
+
+
+def test_package_lists_are_fetched_when_the_sources_have_changed(dpkg, fake_root):
+    fake_root.write("/etc/apt/sources.list.d/default.list", "deb http://mirror.test/debian stable main\n")
+    fake_root.write("/var/lib/apt/lists/mirror.test_Packages", "")
+    script = "pre-install.d/99-apt-get-update"
+    assert dpkg.run(script).called("apt-get", "update")
+    assert not dpkg.run(script).called("apt-get"), "they are fresh now"
+    fake_root.write("/etc/apt/sources.list.d/more.list", "deb http://mirror.test/more stable main\n")
+    assert dpkg.run(script).called("apt-get", "update")
+    fake_root.remove("/var/lib/apt/lists/mirror.test_Packages")
+    assert dpkg.run(script).called("apt-get", "update")
+
+
+def test_recommended_packages_stay_out(dpkg, fake_root):
+    dpkg.run("pre-install.d/00-disable-apt-recommends")
+    assert 'Install-Recommends "0"' in fake_root.read("/etc/apt/apt.conf.d/95disable-recommends")
+
+
+def test_manifest_lists_the_packages(dpkg, fake_root, commands):
+    commands.on("dpkg-query", "--show").prints(
+        '{"package":"a","arch":"all","version":"1:2~3","status":"ii "}\n'
+        '{"package":"b:amd64","arch":"amd64","version":"4","status":"ii "}')
+    run = dpkg.run("finalise.d/99-write-dpkg-manifest", env={"IMAGE_NAME": "/some/where/disk"})
+    assert run.ok, run.output
+    manifest = json.loads(fake_root.read("/etc/dib-manifests/dib-manifest-dpkg-disk"))
+    assert manifest["packages"][1] == {"package": "b:amd64", "arch": "amd64", "version": "4", "status": "ii"}
+
+
+@pytest.mark.parametrize(("env", "cleaned"), [({}, True), ({"DIB_DISABLE_APT_CLEANUP": "1"}, False)])
+def test_package_files_do_not_stay_in_the_image(dpkg, env, cleaned):
+    assert dpkg.run("finalise.d/99-clean-up-cache", env=env).called("apt-get", "clean") is cleaned
