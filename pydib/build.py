@@ -394,6 +394,7 @@ class Build:
 
     def release_disk(self) -> None:
         """Unmount and detach the disk."""
+        self._detach(self.recipe.environment.get("EXTRA_DETACH", ""))
         self.system_on_disk.close()
         self.disk_stack.close()
 

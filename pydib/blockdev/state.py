@@ -1,7 +1,6 @@
 """What a build writes down about its disk, for scripts that ask `dib-block-device.py` (contract C-206 to C-209, C-223).
 
-    write_params(layout.block_device_params, Params(...))       when the build begins; again when the size is known
-    write_config(state_dir(build_dir), graph)                   when the build begins
+    record(layout.block_device_params, graph, ...)              when the build begins; again when the size is known
     write_state(state_dir(build_dir), graph, disk, ...)         when the disk is made
     forget(state_dir(build_dir))                                when it is released
     answer("root-label", read_params(path))                     what getval prints
@@ -24,7 +23,7 @@ import yaml
 
 from pydib import blockdev
 from pydib.blockdev.create.assemble import AssembledDisk
-from pydib.blockdev.filesystem import ROOT_NODE, RootDefaults
+from pydib.blockdev.filesystem import ROOT_NODE, RootDefaults, mkfs_options
 from pydib.blockdev.graph import MAIN_IMAGE, NO_MOUNT_POINT, Graph
 from pydib.blockdev.nodes import (
     Fstab,
@@ -82,6 +81,28 @@ def state_dir(build_dir: Path) -> Path:
 
 
 # --- parameters -------------------------------------------------------------------------------------------------
+
+
+def record(path: Path, graph: Graph, *, build_dir: Path, image_dir: Path, mount_base: Path,
+           size_bytes: int = 0) -> None:
+    """Write the parameters of a build, its configuration beside them, and config.json (C-123, C-206, C-223).
+
+    Args:
+        path: the file for the parameters.
+        size_bytes: of images that have no size of their own; 0: not known yet.
+    """
+    params = Params(
+        config=path.with_name("config.yaml"), image_dir=image_dir, build_dir=build_dir, mount_base=mount_base,
+        root_fs_type=graph.answers.root_fstype, root_label=graph.answers.root_label,
+        image_size_kib=size_bytes // KIB or None, root_fs_opts=_root_options(graph, size_bytes) if size_bytes else None)
+    write_params(path, params)
+    params.config.write_text(yaml.safe_dump(config_of(graph), sort_keys=False), encoding="utf-8")
+    write_config(state_dir(build_dir), graph)
+
+
+def _root_options(graph: Graph, size_bytes: int) -> tuple[str, ...] | None:
+    roots = [node for node in graph.of(Mkfs) if node.name == ROOT_NODE]
+    return mkfs_options(roots[0], graph.root, size_bytes) if roots else None
 
 
 def write_params(path: Path, params: Params) -> None:

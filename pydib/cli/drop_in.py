@@ -37,7 +37,7 @@ Options:
   -a ARCH                   architecture of the image: amd64 (default), arm64, armhf
   -o NAME                   name of the output without its ending (default: image)
   -t qcow2,raw,...          output formats, comma-separated (default: qcow2); also tar, tgz,
-                            squashfs, and every format that qemu-img knows
+                            squashfs, vhd, docker, aci, and every format of qemu-img
   -x                        trace scripts; twice for more
   -u                        do not compress the qcow2 image
   -c                        clear the environment before the build

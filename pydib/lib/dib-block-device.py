@@ -18,10 +18,12 @@ Errors are one message on stderr and exit code 1; wrong usage is exit code 2.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 try:
     import pydib  # noqa: F401
@@ -56,6 +58,11 @@ def report(event: Event) -> None:
         say(event.text)
 
 
+def detached_disk() -> ModuleType:
+    """The neighbour of this file, read only when a disk is made or taken down."""
+    return importlib.import_module("detached_disk")
+
+
 def init(params: Params, symbol: str) -> None:
     """Check the configuration and write it down. What an earlier disk left is forgotten."""
     directory = state_dir(params.build_dir)
@@ -75,18 +82,14 @@ def getval(params: Params, symbol: str) -> None:
 
 def create(params: Params, symbol: str) -> None:
     """Make the disk, and leave it."""
-    from detached_disk import create as make
-
-    make(params, report)
+    detached_disk().create(params, report)
     sys.stdout.flush()
     os._exit(0)  # an orderly end would take the disk down
 
 
 def umount(params: Params, symbol: str) -> None:
     """Unmount and detach; having nothing to do is fine."""
-    from detached_disk import take_down
-
-    if not take_down(params):
+    if not detached_disk().take_down(params):
         say("there is no disk, so nothing is unmounted")
 
 
@@ -104,10 +107,8 @@ def umount_first(params: Params) -> None:
 
 def delete(params: Params, symbol: str) -> None:
     """Remove a disk with its files."""
-    from detached_disk import delete as remove
-
     require_state(params)
-    remove(params)
+    detached_disk().delete(params)
 
 
 def writefstab(params: Params, symbol: str) -> None:

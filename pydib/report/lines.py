@@ -52,8 +52,8 @@ def profile(event: events.PhaseFinished) -> Iterator[str]:
     yield PREFIX
     yield f"{PREFIX}Target: {event.phase}.d"
     yield PREFIX
-    yield f"{PREFIX}{'Script':<40} {'Seconds':>9}"
-    yield f"{PREFIX}{'-' * 39}  {'-' * 9}"
+    yield f"{PREFIX}{'Script':<40} {'Seconds':>10}"
+    yield f"{PREFIX}{'-' * 39} {'-' * 10}"
     yield PREFIX
     for name, seconds in event.scripts:
         yield f"{PREFIX}{name:<40} {seconds:10.3f}"

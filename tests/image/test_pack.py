@@ -23,7 +23,7 @@ def tree(tmp_path: Path) -> Path:
     (root / ".hidden").write_text("kept\n")
     (root / "dev/null").write_text("the host's\n")
     (root / "proc/cpuinfo").write_text("the kernel's\n")
-    os.symlink("etc/name", root / "link")
+    os.symlink("./etc/name", root / "link")
     os.link(root / "etc/name", root / "hard")
     return root
 
@@ -57,7 +57,7 @@ def test_an_aci_holds_the_tree_below_rootfs_and_its_manifest(tree: Path, tmp_pat
     with tarfile.open(tmp_path / "out", "r:") as archive:
         names = {member.name for member in archive.getmembers()}
         assert names == {"rootfs", "manifest"} | {f"rootfs/{name}" for name in EXPECTED}
-        assert archive.getmember("rootfs/link").linkname == "etc/name"
+        assert archive.getmember("rootfs/link").linkname == "./etc/name"
         assert {member.linkname.partition("/")[0] for member in archive.getmembers() if member.islnk()} == {"rootfs"}
 
 

@@ -76,6 +76,7 @@ def image(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Image:
     records.mkdir()
     builder.script("packages", "pre-install.d/10-tool", INSTALL_PACKAGES)
     builder.script("litter", "finalise.d/60-litter", LITTER)
+    builder.script("litter", "block-device-size.d/60-never", "#!/bin/bash\necho NEVER RUN\nexit 1\n")
     done = builder.run("", "-t", "tar,raw", "-o", "disk", "--image-cache", str(cache), "", f" tiny-os  {HABITS} ",
                        "packages litter", "-p", "a,b", "-p", "c $(echo d)", "-p", "", "",
                        HABIT_RECORD=str(records), HABIT_APPEND="first", HABIT_SUDO="seen",
@@ -127,6 +128,11 @@ def test_a_relative_link_leads_to_another_element_s_file(image: Image) -> None:
 @pytest.mark.contract("C-084", "C-086", "C-083")
 def test_what_must_not_run(image: Image) -> None:
     assert "srv/habit/tree/never" not in image.names()
+
+
+@pytest.mark.contract("C-152")
+def test_folders_that_are_no_phase_never_run(image: Image) -> None:
+    assert "NEVER RUN" not in image.log
 
 
 @pytest.mark.contract("C-080")

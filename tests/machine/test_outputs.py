@@ -27,6 +27,7 @@ ln -s /etc/hostname /absolute
 mkdir -p /srv/data
 echo data > /srv/data/file
 ln /srv/data/file /srv/data/hard
+ln -s ./file /srv/data/dot
 chown 1234:2345 /srv/data/file
 chmod 4750 /srv/data/file
 head -c 300000 /dev/urandom > /srv/data/noise
@@ -78,6 +79,7 @@ def check_tar(found: dict[str, tarfile.TarInfo]) -> None:
     assert (file.uid, file.gid, file.mode) == (1234, 2345, 0o4750)
     assert file.islnk() != hard.islnk()
     assert found["absolute"].linkname == "/etc/hostname"
+    assert found["srv/data/dot"].linkname == "./file"
 
 
 @pytest.mark.contract("C-231", "C-232", "C-233", "C-230", verdict="bettered",

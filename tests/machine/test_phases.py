@@ -315,6 +315,17 @@ def test_mounts(plain: Probed, phase: str) -> None:
     assert plain[phase].facts["sys"] == "yes"  # there, and not writable
 
 
+@pytest.mark.contract("C-124")
+def test_the_build_lies_in_memory_where_there_is_enough(plain: Probed, full: Probed) -> None:
+    def kinds(probed: Probed) -> set[str]:
+        folders = {probed["root"].env["TMP_BUILD_DIR"], probed["root"].env["TMP_IMAGE_DIR"]}
+        return {kind for place, _, kind in probed["root"].mounts if place in folders}
+
+    memory_kib = int(Path("/proc/meminfo").read_text().split()[1])
+    assert kinds(plain) == ({"tmpfs"} if memory_kib >= 2 * 2 * (1 << 20) else set())
+    assert kinds(full) == set()  # --no-tmpfs
+
+
 @pytest.mark.contract("C-140")
 @every
 def test_the_hook_tree_is_inside_in_target_phases_only_and_read_only(plain: Probed, phase: str) -> None:

@@ -52,6 +52,7 @@ def cache_url(fake_root, element, commands):
     return lambda *words: tool.run_with("bin/cache-url", *map(str, words), network=True)
 
 
+@pytest.mark.contract("C-268")
 def test_a_file_is_downloaded_once(cache_url, server, tmp_path):
     target = tmp_path / "pydib/cache/deep/file"
     assert cache_url(f"{server}/file", target).ok
@@ -74,6 +75,7 @@ def test_what_is_older_here_is_downloaded_again(cache_url, server, tmp_path):
 
 
 @pytest.mark.parametrize(("path", "code"), [("missing", 44), ("broken", 1)])
+@pytest.mark.contract("C-268")
 def test_failures_leave_what_is_there(cache_url, server, tmp_path, path, code):
     target = tmp_path / "pydib/cache/file"
     target.write_text("old")
@@ -93,6 +95,7 @@ def test_caches_on_the_way_can_be_passed_over(cache_url, server, tmp_path):
     assert "no-cache" in Server.seen[0]["Cache-Control"]
 
 
+@pytest.mark.contract("C-268")
 def test_local_files_are_taken(cache_url, tmp_path):
     source, target = tmp_path / "source", tmp_path / "pydib/cache/file"
     source.write_text("local")
@@ -102,6 +105,7 @@ def test_local_files_are_taken(cache_url, tmp_path):
     assert target.read_text() == "local"
 
 
+@pytest.mark.contract("C-268")
 def test_a_pipe_is_fed(cache_url, server, tmp_path):
     pipe, got = tmp_path / "pydib/cache/pipe", []
     os.mkfifo(pipe)

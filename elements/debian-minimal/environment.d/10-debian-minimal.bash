@@ -10,7 +10,11 @@ export DIB_DEBIAN_COMPONENTS_WS=${DIB_DEBIAN_COMPONENTS//,/ }
 export DIB_DISTRIBUTION_MIRROR=${DIB_DEBIAN_DISTRIBUTION_MIRROR:-${DIB_DISTRIBUTION_MIRROR:-}}
 
 # What root.d/75 and package-installs.yaml ask for: with mmdebstrap all of it comes in the one run of the bootstrap.
-DIB_BOOTSTRAP_PACKAGES="${DIB_BOOTSTRAP_PACKAGES:-} systemd-sysv busybox sudo gnupg2 python3 netbase systemd-timesyncd zstd"
+# Bootable, with time and login sessions ...
+DIB_BOOTSTRAP_PACKAGES="${DIB_BOOTSTRAP_PACKAGES:-} systemd-sysv systemd-timesyncd libpam-systemd libnss-systemd"
+DIB_BOOTSTRAP_PACKAGES+=" dbus-user-session busybox sudo gnupg2 python3 zstd"
+# ... and what one looks for first on a machine that one has reached only by its serial line.
+DIB_BOOTSTRAP_PACKAGES+=" netbase iproute2 iputils-ping curl fdisk less cron logrotate"
 case "${ARCH:-}" in
     amd64 | arm64) DIB_BOOTSTRAP_PACKAGES+=" linux-image-$ARCH" ;;
 esac

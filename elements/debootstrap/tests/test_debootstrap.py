@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -62,7 +64,8 @@ def test_debootstrap_takes_the_mirror_of_the_release_itself(bootstrap, fake_root
     lists.mkdir()
     (lists / "a.list").write_text("deb http://mirror.test/security bookworm-security main\n")
     (lists / "b.list").write_text("deb [arch=amd64 trusted=yes] http://mirror.test/debian bookworm main\n")
-    run = bootstrap.run_with("bootstrap/with-debootstrap", str(lists), env=STABLE, side="host")
+    run = bootstrap.run_with(
+        "bootstrap/with-debootstrap", str(lists), env=STABLE | {"TARGET_ROOT": str(fake_root.path("/"))}, side="host")
     assert run.ok, run.output
     words = tool_call(run)
     assert words[-3] == "bookworm"
@@ -98,16 +101,23 @@ def test_a_failed_bootstrap_fails_the_build(bootstrap, commands):
     assert bootstrap.run("root.d/08-debootstrap", env=STABLE).exit_code == 25
 
 
-def test_the_result_is_kept_and_used_offline(bootstrap, fake_root):
-    # A root has device nodes, which cannot be unpacked over themselves as an ordinary user.
-    for node in fake_root.path("/dev").iterdir():
-        node.unlink()
+def test_the_result_is_kept(bootstrap, fake_root):
     fake_root.write("/etc/marker", "kept\n")
     run = bootstrap.run("root.d/08-debootstrap", env=STABLE | {"DIB_DEBOOTSTRAP_CACHE": "1"})
     assert run.ok, run.output
-    assert (fake_root.base / "cache/debootstrap-debian-bookworm-amd64.tar.gz").exists()
-    fake_root.remove("/etc/marker")
-    run = bootstrap.run("root.d/08-debootstrap", env=STABLE | {"DIB_OFFLINE": "1"})
+    with tarfile.open(fake_root.base / "cache/debootstrap-debian-bookworm-amd64.tar.gz") as kept:
+        assert kept.extractfile("./etc/marker").read() == b"kept\n"
+    assert [path.name for path in (fake_root.base / "cache").glob("debootstrap*")] == [
+        "debootstrap-debian-bookworm-amd64.tar.gz"], "no half-written one beside it"
+
+
+@pytest.mark.parametrize("variable", ["DIB_OFFLINE", "DIB_DEBIAN_USE_DEBOOTSTRAP_CACHE"])
+def test_a_kept_result_is_used(bootstrap, fake_root, variable):
+    with tarfile.open(fake_root.base / "cache/debootstrap-debian-bookworm-amd64.tar.gz", "w:gz") as kept:
+        entry = tarfile.TarInfo("./etc/marker")
+        entry.size = 5
+        kept.addfile(entry, io.BytesIO(b"kept\n"))
+    run = bootstrap.run("root.d/08-debootstrap", env=STABLE | {variable: "1"})
     assert run.ok, run.output
     assert fake_root.read("/etc/marker") == "kept\n"
     assert not run.called("unshare")

@@ -18,6 +18,7 @@ def under_test(fake_root, element):
     ("systemd", "/usr/lib/systemd/system/app.service", 0o644), ("upstart", "/etc/init/app.conf", 0o644),
     ("openrc", "/etc/init.d/app", 0o755), ("sysv", "/etc/init.d/app", 0o755),
 ])
+@pytest.mark.contract("C-270")
 def test_scripts_of_this_init_system_are_installed(under_test, fake_root, system, path, mode):
     run = under_test.run("install.d/20-install-init-scripts", env={"DIB_INIT_SYSTEM": system})
     assert run.ok, run.output
@@ -32,6 +33,7 @@ def test_the_helper_prints_its_name(under_test, fake_root):
 
 
 @pytest.mark.parametrize("system", ["", "runit"])
+@pytest.mark.contract("C-270")
 def test_any_other_name_ends_every_phase(under_test, system):
     run = under_test.run("pre-install.d/04-dib-init-system", env={"DIB_INIT_SYSTEM": system})
     assert run.exit_code == 1

@@ -7,6 +7,7 @@ import pytest
     ("debian", "bookworm", "3"), ("debian", "jessie", "2"), ("ubuntu", "noble", "3"), ("ubuntu", "trusty", "2"),
     ("fedora", "22", "2"), ("fedora", "41", "3"), ("centos", "9-stream", "3"), ("opensuse", "42.3", "2"),
 ])
+@pytest.mark.contract("C-271")
 def test_the_version_follows_the_distribution(fake_root, element, commands, distro, release, version):
     commands.fake("python2")
     fake_root.like("debian-12")
@@ -40,6 +41,7 @@ def test_an_image_without_python_still_builds(fake_root, element, commands):
     assert "scripts that need it will fail" in run.output
 
 
+@pytest.mark.contract("C-271")
 def test_the_link_is_gone_in_the_end(fake_root, element):
     fake_root.like("debian-12").symlink("/usr/local/bin/dib-python", "/usr/bin/python3")
     assert element("dib-python").run("cleanup.d/50-dib-python").ok

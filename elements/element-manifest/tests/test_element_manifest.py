@@ -1,6 +1,9 @@
 """The elements of an image, written down in it."""
 
+import pytest
 
+
+@pytest.mark.contract("C-269")
 def test_all_elements_are_listed_one_a_line(fake_root, element):
     fake_root.like("debian-12")
     run = element("element-manifest").run("extra-data.d/75-inject-element-manifest",

@@ -1,6 +1,9 @@
 """Programs of all elements, in the target."""
 
+import pytest
 
+
+@pytest.mark.contract("C-144", "C-267")
 def test_programs_become_executable_in_usr_local_bin(fake_root, element):
     fake_root.like("debian-12")
     under_test = element("install-bin")

@@ -23,6 +23,7 @@ def scripts(element):
 SOURCE = {"74-x": "a-b-source-install/74-x", "10-c": "c-source-install/10-c"}
 
 
+@pytest.mark.contract("C-265")
 def test_source_is_the_default(scripts):
     assert scripts() == SOURCE
 
@@ -31,6 +32,7 @@ def test_the_default_can_be_changed(scripts):
     assert scripts(DIB_DEFAULT_INSTALLTYPE="package") == {"75-p": "a-b-package-install/75-p"}
 
 
+@pytest.mark.contract("C-265")
 def test_each_element_can_differ(scripts):
     assert scripts(DIB_INSTALLTYPE_a_b="package", DIB_INSTALLTYPE_e="own") == {
         "75-p": "a-b-package-install/75-p", "10-c": "c-source-install/10-c", "9-e": "e-own-install/9-e"}

@@ -1,5 +1,7 @@
 """What was built, written down in the image and beside it."""
 
+import pytest
+
 ENV = '''declare -x DIB_A="1"
 declare -x DIB_DEV_USER_PASSWORD="first line
 declare -y second line"
@@ -14,6 +16,7 @@ def test_the_directory_is_there_for_other_elements(fake_root, element):
     assert fake_root.path("/etc/dib-manifests").is_dir()
 
 
+@pytest.mark.contract("C-269", "C-300", verdict="bettered", note="passwords do not enter manifests")
 def test_arguments_and_variables_are_kept_without_secrets(fake_root, element):
     fake_root.like("debian-12").write("/etc/dib-manifests/dib-element-manifest", "manifests\n")
     run = element("manifests").run("cleanup.d/01-copy-manifests-dir",
@@ -27,6 +30,7 @@ def test_arguments_and_variables_are_kept_without_secrets(fake_root, element):
         assert fake_root.mode(path) == 0o600
 
 
+@pytest.mark.contract("C-269")
 def test_a_copy_lies_beside_the_image(fake_root, element):
     fake_root.like("debian-12").write("/etc/dib-manifests/dib-element-manifest", "manifests\n")
     run = element("manifests").run("cleanup.d/01-copy-manifests-dir", env={"IMAGE_NAME": "out/image"})
