@@ -15,7 +15,6 @@ setup: ## install what is missing: packages, and .venv; quick when all is there
 
 image: setup ## build image.qcow2 (Debian), and boot it to its login prompt
 	OVERWRITE_OLD_IMAGE=1 $(BIN)/pydib build -o image.qcow2 debian-minimal vm
-	$(BIN)/pydib inspect image.qcow2
 	$(BIN)/pydib boot image.qcow2
 
 test: setup ## all tests; as an ordinary user, those that need no root

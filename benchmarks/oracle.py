@@ -41,7 +41,7 @@ def elements_folder() -> Path:
 def command(*arguments: str) -> list[str]:
     """A command line that runs the oracle's disk-image-create on this machine."""
     program = [str(install() / "bin" / "disk-image-create"), *arguments]
-    if Path("/dev/mapper/control").exists():
+    if "device-mapper" in Path("/proc/misc").read_text().split():
         return program
     script = 'set -e; stand_ins=$1; shift; for name in kpartx dmsetup; do path=$(command -v "$name" || true); ' \
              'if [ -n "$path" ]; then mount --bind "$stand_ins/$name" "$(readlink -f "$path")"; fi; done; exec "$@"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,8 +38,9 @@ from pydib.phase.phases import Phase, load_phases
 from pydib.phase.plan import PACKED_TYPES, Plan, make_plan
 from pydib.recipe import Recipe, Wishes, truth
 from pydib.runner import target
+from pydib.runner.breaks import Place, breaks_from, run_between_breaks
 from pydib.runner.hooktree import make_hook_tree, write_install_type
-from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail, run_phase
+from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail
 
 NO_FINAL_IMAGE = "no-final-image"
 EFI_ELEMENT = "block-device-efi"
@@ -97,7 +98,7 @@ def prepare(recipe: Recipe) -> Prepared:
                           sector_bytes=recipe.block_size_bytes)
     plan = make_plan(recipe, resolution, entries, phases)
     return Prepared(recipe=recipe, plan=plan, graph=graph, wanted=wanted,
-                    warnings=(*_overrides(resolution), *choice.warnings))
+                    warnings=(*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases)))
 
 
 def _overrides(resolution: Resolution) -> list[str]:
@@ -105,6 +106,11 @@ def _overrides(resolution: Resolution) -> list[str]:
     own = paths.elements_dir()
     return [f"element {element.name} in {element.path} is used; {path} has the same name"
             for element in resolution.elements for path in element.overrides if path.parent != own]
+
+
+def _unknown_breaks(recipe: Recipe, phases: Sequence[Phase]) -> tuple[str, ...]:
+    """Break points that the build will not reach, since they are misspelt (C-170)."""
+    return breaks_from(recipe.environment).unknown(phase.name for phase in phases)
 
 
 def root_defaults(recipe: Recipe) -> RootDefaults:
@@ -216,6 +222,7 @@ class Build:
         self.disk_stack = stack.enter_context(ExitStack())
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
         self.tail = Tail(report)
+        self.breaks = breaks_from(self.recipe.environment)
         self.launcher = stack.enter_context(Launcher(self.tail))
         self.env = environment.for_host(
             self.recipe, {element.name: element.path for element in self.plan.resolution.elements}, self.layout,
@@ -246,14 +253,17 @@ class Build:
     # scripts
 
     def scripts(self, phase: Phase) -> None:
-        """Run the scripts of `phase`, and end what they left running."""
-        if not (self.layout.hooks / phase.directory).is_dir():
+        """Run the scripts of `phase`, and end what they left running. Host phases without a folder have break points
+        too; target phases then do not happen at all (C-105, C-171)."""
+        in_target = phase.where == "target"
+        if in_target and not (self.layout.hooks / phase.directory).is_dir():
             return
         run = self._phase_run(phase)
+        host = Place(env={**self.env, **self.disk_variables}, cwd=str(self.recipe.cwd))
         with ExitStack() as inside:
-            if phase.where == "target":
+            if in_target:
                 inside.enter_context(target.hook_tree_inside(self.layout.hooks, self.layout.mount))
-            run_phase(run, self.launcher, self.tail, self.report)
+            run_between_breaks(run, self.breaks, host, self.launcher, self.tail, self.report)
             self._end_strays(phase)
 
     def _phase_run(self, phase: Phase) -> PhaseRun:

@@ -99,9 +99,11 @@ class ScriptFinished(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseFinished(Event):
-    """A phase is done. `scripts` are names and seconds, in the order of the table that DIB prints (C-102)."""
+    """A phase is done. `directory` is the name of its folder; `scripts` are names and seconds, in the order of the
+    table that DIB prints (C-102)."""
 
     phase: str
+    directory: str
     seconds: float
     scripts: tuple[tuple[str, float], ...]
 

@@ -200,7 +200,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "overwrite_old_image": truth(env.get("OVERWRITE_OLD_IMAGE", "")),
         "checksums": checksums(env.get("DIB_CHECKSUM", "")),
         "trace": integer(env.get("DIB_DEBUG_TRACE", ""), name="DIB_DEBUG_TRACE"),
-        "quiet": truth(env.get("DIB_QUIET", "")),
+        "quiet": env.get("DIB_QUIET") == "1",
         "install_type": env.get("DIB_DEFAULT_INSTALLTYPE", ""),
         "max_online_resize": env.get("MAX_ONLINE_RESIZE", ""),
         "mkfs_options": env.get("MKFS_OPTS", ""),
@@ -211,7 +211,6 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "docker_target": env.get("DOCKER_TARGET", ""),
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
         "image_name": env.get("IMAGE_NAME") or "image",
-        "logfile": env.get("LOGFILE", ""),
     }
     if env.get("DIB_IMAGE_SIZE"):
         fields["image_size_gib"] = number(env["DIB_IMAGE_SIZE"], name="DIB_IMAGE_SIZE", unit="GiB")
@@ -222,7 +221,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
     if env.get("DIB_BLOCK_SIZE"):
         fields["block_size_bytes"] = whole_number(env["DIB_BLOCK_SIZE"], name="DIB_BLOCK_SIZE", unit="bytes")
     if env.get("DIB_MIN_TMPFS"):
-        fields["min_tmpfs_gib"] = whole_number(env["DIB_MIN_TMPFS"], name="DIB_MIN_TMPFS", unit="GiB")
+        fields["min_tmpfs_gib"] = integer(env["DIB_MIN_TMPFS"], name="DIB_MIN_TMPFS")
     return fields
 
 

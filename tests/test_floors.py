@@ -16,7 +16,7 @@ import pydib
 
 FLOORS = (
     {"__init__", "errors", "events", "sizes", "paths", "template", "clock"},
-    {"element", "recipe", "environment"},
+    {"element", "recipe", "environment", "yaml_builds"},
     {"phase", "host"},
     {"runner", "layer", "blockdev", "image", "boot", "fetch"},
     {"build", "report", "verify"},

@@ -6,11 +6,12 @@ import os
 import pickle
 import signal
 import sys
+from contextlib import ExitStack
 from types import FrameType
 
 from pydib.build import Order, carry_out, failure_of
-from pydib.errors import Interrupted
-from pydib.events import BuildFailed
+from pydib.errors import Interrupted, PydibError
+from pydib.events import BuildFailed, Reporter
 from pydib.report.reporters import reporter
 
 
@@ -20,15 +21,24 @@ def main() -> int:
         order: Order = pickle.load(stream)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
-    with reporter(order.wishes) as report:
+    with ExitStack() as stack:
         try:
-            carry_out(order, report)
-        except BaseException as error:
-            problem = failure_of(error)
-            report(BuildFailed(message=str(problem), exit_code=problem.exit_code))
-            if order.wishes.style != "lines":
-                sys.stderr.write(f"pydib: {problem}\n")
+            report = stack.enter_context(reporter(order.wishes))
+        except PydibError as problem:
+            sys.stderr.write(f"pydib: {problem}\n")
             return problem.exit_code
+        return _carried_out(order, report)
+
+
+def _carried_out(order: Order, report: Reporter) -> int:
+    try:
+        carry_out(order, report)
+    except BaseException as error:
+        problem = failure_of(error)
+        report(BuildFailed(message=str(problem), exit_code=problem.exit_code))
+        if order.wishes.style != "lines":
+            sys.stderr.write(f"pydib: {problem}\n")
+        return problem.exit_code
     return 0
 
 

@@ -130,9 +130,28 @@ class _Relay:
             while not poll.poll(PATIENCE_SECONDS * 1000 if self.received else 250):
                 if self.received:
                     self.child.kill()
+                _take_terminal_back()
         finally:
             os.close(descriptor)
         return self.child.wait()
+
+
+def _take_terminal_back() -> None:
+    """Take the terminal when its foreground process group has died.
+
+    A shell at a break point makes its own group the foreground's. From within the PID namespace nobody can name our
+    group to give the terminal back to, and without it Ctrl-C would reach nobody.
+    """
+    try:
+        group = os.tcgetpgrp(0)
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
+        with contextlib.suppress(OSError):
+            os.tcsetpgrp(0, os.getpgrp())
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    except OSError:
+        pass  # no terminal, or another user's group: nothing to do
 
 
 def _children(pid: int) -> list[int]:

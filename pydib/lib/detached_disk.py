@@ -14,7 +14,9 @@ import fcntl
 import os
 import re
 import struct
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from pydib import blockdev
@@ -32,6 +34,7 @@ from pydib.blockdev.state import (
     state_dir,
     write_state,
 )
+from pydib.clock import monotonic
 from pydib.errors import BlockDeviceError
 from pydib.events import Reporter
 from pydib.host.command import run
@@ -41,6 +44,7 @@ from pydib.sizes import KIB
 
 _LOOP_SET_STATUS64, _LOOP_GET_STATUS64, _LOOP_CLEAR = 0x4C04, 0x4C05, 0x4C01
 _AUTOCLEAR = 4
+_PATIENCE_SECONDS = 5.0
 _INFO_BYTES, _FLAGS_AT = 232, 52
 """Size of `struct loop_info64`, and where its lo_flags lie (linux/loop.h)."""
 
@@ -148,18 +152,24 @@ def _release(graph: Graph, devices: Mapping[str, Mapping[str, str]]) -> None:
         if any(name.startswith("/dev/mapper/") and _loop_of(name) == loop for name in names):
             run("kpartx", "-d", loop, env={**os.environ, **NO_UDEV})
         drop_partitions(loop)
-        _detach(loop)
+        _detach(loop, images)
 
 
-def _detach(loop: str) -> None:
+def _detach(loop: str, images: Collection[str]) -> None:
+    """The kernel lets go of the file when the last one who has the device open closes it, and that may take a moment:
+    unmounting is finished in the background."""
     handle = os.open(loop, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(handle, _LOOP_CLEAR)
-    except OSError as problem:
-        raise BlockDeviceError(f"{loop} cannot be detached: {problem.strerror}", where=loop,
-                               hint="something has it open: see `findmnt` and `fuser`") from None
+        with suppress(OSError):  # it may have gone by itself just now
+            fcntl.ioctl(handle, _LOOP_CLEAR)
     finally:
         os.close(handle)
+    until = monotonic() + _PATIENCE_SECONDS
+    while backing_file(loop) in images:
+        if monotonic() > until:
+            raise BlockDeviceError(f"{loop} cannot be detached", where=loop,
+                                   hint="something has it open: see `findmnt` and `fuser`")
+        time.sleep(0.02)
 
 
 def delete(params: Params) -> None:

@@ -50,7 +50,7 @@ def profile(event: events.PhaseFinished) -> Iterator[str]:
     """The table of a phase: script and seconds, rows in byte order (C-102)."""
     yield f"{PREFIX}----------------------- PROFILING -----------------------"
     yield PREFIX
-    yield f"{PREFIX}Target: {event.phase}.d"
+    yield f"{PREFIX}Target: {event.directory}"
     yield PREFIX
     yield f"{PREFIX}{'Script':<40} {'Seconds':>10}"
     yield f"{PREFIX}{'-' * 39} {'-' * 10}"

@@ -83,7 +83,8 @@ def run_phase(run: PhaseRun, launcher: Launcher, tail: Tail, report: Reporter) -
         for name in scripts.names:
             times.append((name, _run_script(run, name, sourced, launcher, tail, report)))
     times.sort(key=lambda pair: os.fsencode(pair[0]))
-    report(PhaseFinished(phase=run.phase, seconds=clock.monotonic() - begun, scripts=tuple(times)))
+    report(PhaseFinished(phase=run.phase, directory=run.directory, seconds=clock.monotonic() - begun,
+                         scripts=tuple(times)))
 
 
 def _source(run: PhaseRun, launcher: Launcher, tail: Tail) -> Sourced | None:

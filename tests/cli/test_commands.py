@@ -99,7 +99,7 @@ def test_plan_names_every_script_and_output() -> None:
 
 def test_plan_as_json() -> None:
     plan = json.loads(call("pydib", "plan", "--json", "debian-minimal", "vm").stdout)
-    assert [phase["name"] for phase in plan["phases"]][0] == "root"
+    assert plan["phases"][0]["name"] == "root"
     assert plan["disk"]["mount_points"] == ["/"]
     assert {"name": "debian-minimal", "asked_by": ""}.items() <= next(
         element for element in plan["elements"] if element["name"] == "debian-minimal").items()

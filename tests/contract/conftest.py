@@ -62,13 +62,10 @@ def shell_oracle(real_elements: Path, tmp_path_factory: pytest.TempPathFactory) 
     lib = real_elements.parent / "lib"
     program = (lib / "disk-image-create").read_text(encoding="utf-8")
     sizes = tmp_path_factory.mktemp("oracle") / "sizes"
-    sizes.write_text(_between(program, 'if [ -n "$DIB_IMAGE_SIZE" ]; then\n    du_size', "# Try the 'old fashioned' way"))
-    functions = _between(program, "function _arg_defaults_hack", "function create_base") \
-        if "function create_base" in program else ""
-    if not functions:
-        common = (lib / "common-functions").read_text(encoding="utf-8")
-        functions = _between(common, "function _arg_defaults_hack", "function create_base")
-    Path(f"{sizes}.functions").write_text(functions)
+    begin = 'if [ -n "$DIB_IMAGE_SIZE" ]; then\n    du_size'
+    sizes.write_text(_between(program, begin, "# Try the 'old fashioned' way"))
+    common = (lib / "common-functions").read_text(encoding="utf-8")
+    Path(f"{sizes}.functions").write_text(_between(common, "function _arg_defaults_hack", "function create_base"))
     running = ShellOracle(lib, sizes)
     yield running
     running.close()
@@ -96,8 +93,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if not FAMILIES:
         return
     for found in FAMILIES.values():
-        terminalreporter.write_line(f"contract: {found.name}: {found.cases} cases, {len(found.differences)} differences, "
-                                    f"{found.explained} deliberate")
+        terminalreporter.write_line(f"contract: {found.name}: {found.cases} cases, {len(found.differences)} "
+                                    f"differences, {found.explained} deliberate")
     cases = sum(found.cases for found in FAMILIES.values())
     wrong = sum(len(found.differences) for found in FAMILIES.values())
     meant = sum(found.explained for found in FAMILIES.values())

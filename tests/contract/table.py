@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.contract.betterments import BETTERMENTS
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = ROOT / "docs" / "contract.md"
 STATEMENTS = Path(__file__).with_name("statements.toml")
@@ -27,8 +29,7 @@ HEAD = """\
 
 Elements written for diskimage-builder rely on all of this. *Kept*: pydib does the same. *Bettered*: pydib does what was
 meant, or accepts more. The last column names the tests that prove it; `make test` runs them, and the families below
-`tests/contract/` compare with diskimage-builder itself, case by case. Differences that we want stand with their reasons
-in `tests/contract/betterments.py`.
+`tests/contract/` compare with diskimage-builder itself, case by case. The last section lists what differs on purpose.
 
 This page is written by `python -m tests.contract.table`; do not edit it.
 """
@@ -111,7 +112,15 @@ def page() -> str:
     for key, title in sections.items():
         lines += [f"## {key}. {title}", "", "| number | statement | verdict | proven by |", "|---|---|---|---|",
                   *rows[int(key)], ""]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_differences()])
+
+
+def _differences() -> list[str]:
+    """The section about deliberate differences."""
+    lines = ["## Deliberate differences", "",
+             "What the comparison with diskimage-builder forgives, by family of cases.", "",
+             "| family | difference | reason |", "|---|---|---|"]
+    return [*lines, *(f"| {each.family} | {each.name} | {each.reason} |" for each in BETTERMENTS), ""]
 
 
 def section_of(number: str) -> int:

@@ -23,9 +23,10 @@ import yaml
 from pydib import paths
 from tests.contract.compare import Family, PythonOracle
 
-DISTROS = (("debian", "bookworm"), ("ubuntu", "noble"), ("fedora", "41"), ("centos", "9-stream"), ("centos", "8-stream"),
-           ("centos", "7"), ("centos7", "7"), ("rhel", "9"), ("rocky", "9"), ("almalinux", "9"), ("openeuler", "22.03-LTS"),
-           ("opensuse", "15.6"), ("gentoo", ""), ("ubuntu-minimal", "jammy"), ("arch", ""))
+DISTROS = (("debian", "bookworm"), ("ubuntu", "noble"), ("fedora", "41"), ("centos", "9-stream"),
+           ("centos", "8-stream"), ("centos", "7"), ("centos7", "7"), ("rhel", "9"), ("rocky", "9"),
+           ("almalinux", "9"), ("openeuler", "22.03-LTS"), ("opensuse", "15.6"), ("gentoo", ""),
+           ("ubuntu-minimal", "jammy"), ("arch", ""))
 
 
 def load(name: str) -> ModuleType:
@@ -121,11 +122,12 @@ def test_package_installs_of_real_elements(family: Family, python_oracle: Python
     names = sorted(path.parent.name for path in real_elements.glob("*/package-installs.*"))
     some = {"DIB_PYTHON_VERSION": "3", "DIB_CLOUD_INIT_DATASOURCES": "None", "DIB_SIMPLE_INIT_NETWORKMANAGER": "0"}
     cases = []
-    for arch, kind, (distro, release) in itertools.product(("amd64", "arm64", "ppc64le"), ("source", "package"), DISTROS[:6]):
+    arches, kinds = ("amd64", "arm64", "ppc64le"), ("source", "package")
+    for arch, kind, (distro, release) in itertools.product(arches, kinds, DISTROS[:6]):
         env = {**some, "ARCH": arch, "DIB_DEFAULT_INSTALLTYPE": kind, "DISTRO_NAME": distro, "DIB_RELEASE": release}
         cases += [{"elements": name, "path": str(real_elements), "env": env} for name in names]
         cases.append({"elements": " ".join(dice.sample(names, 6)), "path": str(real_elements), "env": env})
-    compare_squash(family, python_oracle, tmp_path, dice.sample(cases, 700))
+    compare_squash(family, python_oracle, tmp_path, dice.sample(cases, 500))
     family.finish()
 
 
@@ -139,7 +141,8 @@ def rule(dice: random.Random) -> dict[str, Any]:
     if dice.random() < 0.3:
         made["installtype"] = dice.choice(("source", "package"))
     if dice.random() < 0.3:
-        made[dice.choice(("arch", "not-arch"))] = dice.choice(("amd64", "arm64", "amd64,arm64", "ppc64le, amd64", "x, arm64"))
+        arches = ("amd64", "arm64", "amd64,arm64", "ppc64le, amd64", "x, arm64")
+        made[dice.choice(("arch", "not-arch"))] = dice.choice(arches)
     if dice.random() < 0.05:
         made.update({"arch": "amd64", "not-arch": "arm64"})
     if dice.random() < 0.2:
@@ -167,7 +170,8 @@ def test_generated_package_installs(family: Family, python_oracle: PythonOracle,
             name = dice.choice(("package-installs.yaml", "package-installs.yaml", "package-installs.json"))
             text = json.dumps(content) if name.endswith("json") else yaml.safe_dump(content)
             (place / element / name).write_text(text)
-        env = {"ARCH": dice.choice(("amd64", "arm64")), "DIB_PYTHON_VERSION": "3", "A": dice.choice("12"), "B": "x y", "E": ""}
+        env = {"ARCH": dice.choice(("amd64", "arm64")), "DIB_PYTHON_VERSION": "3", "A": dice.choice("12"),
+               "B": "x y", "E": ""}
         if dice.random() < 0.5:
             env["DIB_INSTALLTYPE_one_a"] = "package"
         if dice.random() < 0.3:
@@ -229,7 +233,8 @@ def _leaves(content: Any) -> Iterator[dict[str, str]]:
 def pkg_map(dice: random.Random) -> dict[str, Any]:
     """A map, at random."""
     def names() -> dict[str, Any]:
-        return {name: dice.choice((f"{name}-{dice.randint(1, 9)}", "two words", "", None)) for name in dice.sample("abcd", 2)}
+        return {name: dice.choice((f"{name}-{dice.randint(1, 9)}", "two words", "", None))
+                for name in dice.sample("abcd", 2)}
     made: dict[str, Any] = {"default": names()}
     if dice.random() < 0.7:
         made["family"] = {family: names() for family in dice.sample(("redhat", "debian", "suse", "gentoo"), 2)}
@@ -249,7 +254,8 @@ def pkg_map(dice: random.Random) -> dict[str, Any]:
 def test_service_names(family: Family, python_oracle: PythonOracle, real_elements: Path, tmp_path: Path) -> None:
     dice = random.Random(15)
     ours = load("svc-map/extra-data.d/svc-map-merge.py")
-    places = [{path.parent.name: str(path.parent)} for path in sorted(real_elements.glob("*/svc-map")) if path.is_file()]
+    places = [{path.parent.name: str(path.parent)} for path in sorted(real_elements.glob("*/svc-map"))
+              if path.is_file()]
     for number in range(300):
         chosen = {}
         for element in ("one", "two", "three")[:dice.randint(1, 3)]:

@@ -53,14 +53,15 @@ def compare_trees(family: Family, oracle: ShellOracle, elements: list[Element], 
     text, code = oracle.ask("hook_tree", str(scratch / "theirs"), pairs)
     theirs = snapshot(scratch / "theirs") if code == 0 else None
     if theirs is None or mine is None:
-        family.compare({"case": case, "told": text[-300:] if theirs is None else refused}, _outcome(theirs), _outcome(mine))
+        told = text[-300:] if theirs is None else refused
+        family.compare({"case": case, "told": told}, _outcome(theirs), _outcome(mine))
         return
     for relative in {path for path in theirs if theirs[path] != mine.get(path)} & set(mine):
         if mine[relative] in _contributed(elements, relative):
             theirs[relative] = mine[relative]
     different = {path for path in {*theirs, *mine} if theirs.get(path) != mine.get(path)}
-    family.compare({"case": case, "elements": [str(each.path) for each in elements]}, {path: theirs.get(path) for path in different},
-                   {path: mine.get(path) for path in different})
+    family.compare({"case": case, "elements": [str(each.path) for each in elements]},
+                   {path: theirs.get(path) for path in different}, {path: mine.get(path) for path in different})
 
 
 def _outcome(tree: Tree | None) -> str:
@@ -85,7 +86,7 @@ def test_trees_of_real_elements(family: Family, shell_oracle: ShellOracle, real_
     dice = random.Random(4)
     shelf = find_elements([real_elements])
     names = [name for name in sorted(shelf.elements) if len(list(shelf[name].path.rglob("*"))) < 60]
-    for number in range(24):
+    for number in range(16):
         chosen = dice.sample(names, dice.randint(1, 6))
         compare_trees(family, shell_oracle, [shelf[name] for name in chosen], tmp_path / str(number), chosen)
     whole = resolve(["debian-minimal", "vm", "block-device-gpt", "cloud-init-nocloud", "devuser"], shelf)
@@ -137,7 +138,7 @@ def _put(dice: random.Random, path: Path, *, depth: int) -> None:
 @pytest.mark.contract("C-072", "C-074", "C-075", "C-079")
 def test_trees_of_generated_elements(family: Family, shell_oracle: ShellOracle, tmp_path: Path) -> None:
     dice = random.Random(5)
-    for number in range(150):
+    for number in range(90):
         place = tmp_path / f"elements{number}"
         for name in ("one", "two", "three")[:dice.randint(1, 3)]:
             grow(dice, place / name, odd=False)

@@ -1,4 +1,4 @@
-"""The size of an image, and the options of its root filesystem, ours beside diskimage-builder's (contract C-224, C-225)."""
+"""The size of an image and the options of its root filesystem, ours beside diskimage-builder's (C-224, C-225)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.contract.compare import Family, ShellOracle
 @pytest.mark.contract("C-224", "C-225")
 def test_sizes_and_options(family: Family, shell_oracle: ShellOracle) -> None:
     dice = random.Random(11)
-    for _ in range(300):
-        tree = dice.choice((0, 1, 63, 64, 123457, dice.randint(1, 10**4), dice.randint(10**4, 10**7), dice.randint(10**8, 10**9)))
+    for _ in range(150):
+        tree = dice.choice((0, 1, 63, 64, 123457, *(dice.randint(10**power, 10**(power + 2)) for power in (1, 4, 7))))
         given = dice.choice(("", "", "1", "2.5", "10", "0.3", "100", "1.23456"))
         extra = dice.choice(("", "", "1", "500", "1.5", "0"))
         journal = dice.choice((None, None, 4, 128, 1024))
@@ -37,7 +37,8 @@ def test_sizes_and_options(family: Family, shell_oracle: ShellOracle) -> None:
             tree_kib=tree, given_gib=float(given) if given else None, extra_mib=float(extra) if extra else None,
             journal_mib=journal or 64, ext4_root=fs_type == "ext4", efi=efi)
         theirs = {"size": float(size), "options": _pairs(words.split())}
-        family.compare(variables, theirs, {"size": float(mine), "options": _pairs(root_options(fs_type, root, 64 * GIB))})
+        words_of_ours = root_options(fs_type, root, 64 * GIB)
+        family.compare(variables, theirs, {"size": float(mine), "options": _pairs(words_of_ours)})
     family.finish()
 
 

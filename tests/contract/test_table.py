@@ -36,7 +36,8 @@ def test_statements_stand_in_their_sections() -> None:
 
 
 @pytest.mark.parametrize(("line", "wrong"), [
-    ("@pytest.mark.contract('C-001', verdict='better')", "verdict is one of"), ("@pytest.mark.contract(NUMBER)", "plain texts")])
+    ("@pytest.mark.contract('C-001', verdict='better')", "verdict is one of"),
+    ("@pytest.mark.contract(NUMBER)", "plain texts")])
 def test_a_wrong_marker_is_told(tmp_path: Path, line: str, wrong: str) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "test_x.py").write_text(f"{line}\ndef test_x():\n    pass\n")

@@ -21,9 +21,11 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "environment": ({"A": "1"}, {"B": "it's $HOME"}, {"A": 1}, {}, {"C": ""}), "debug-trace": (0, 1, 2, 3, True),
     "uncompressed": (True, False), "clear": (True,), "logfile": ("x.log", ""), "checksum": (True, False, 1),
     "image-size": (1, 10, 0, 2.5, "3"), "image-extra-size": (1, 2), "image-cache": ("/tmp/x y",),
-    "max-online-resize": (274877906944,), "min-tmpfs": (4,), "mkfs-journal-size": (64, -1), "mkfs-options": ("-m 1", ""),
+    "max-online-resize": (274877906944,), "min-tmpfs": (4,), "mkfs-journal-size": (64, -1),
+    "mkfs-options": ("-m 1", ""),
     "no-tmpfs": (True, False), "offline": (True,), "qemu-img-options": ({"a": "b", "c": "d"}, {}, {"a": 1}),
-    "root-label": ("root", "no"), "ramdisk-element": ("dracut-ramdisk",), "install-type": ("source", "package", "other"),
+    "root-label": ("root", "no"), "ramdisk-element": ("dracut-ramdisk",),
+    "install-type": ("source", "package", "other"),
     "docker-target": ("repo:tag",), "packages": (["a"], ["b", "c"], []), "skip-base": (True, False),
     "elements": (["vm", "my-element"], ["debian-minimal"], ["other"], [], ["a b"]), "no-such-key": (1,),
 }
@@ -33,7 +35,8 @@ RARE = ("no-such-key",)
 def entry(dice: random.Random) -> dict[str, Any]:
     """An image's settings, at random; mostly right ones."""
     keys = dice.sample([key for key in VALUES if key not in RARE], dice.randint(0, 6))
-    keys += ["elements"] * (dice.random() < 0.7) + ["imagename"] * (dice.random() < 0.4) + list(RARE) * (dice.random() < 0.02)
+    keys += ["elements"] * (dice.random() < 0.7) + ["imagename"] * (dice.random() < 0.4)
+    keys += list(RARE) * (dice.random() < 0.02)
     return copy.deepcopy({key: dice.choice(VALUES[key][:2] if dice.random() < 0.85 else VALUES[key]) for key in keys})
 
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.machine
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an environment with nothing but the wheel and what it needs."""
     place = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ROOT], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", place, ROOT],
+                   check=True)
     subprocess.run([sys.executable, "-m", "venv", place / "venv"], check=True)
     wheel = next(place.glob("pydib-*.whl"))
     subprocess.run([place / "venv/bin/pip", "install", "--quiet", wheel], check=True)

@@ -40,7 +40,7 @@ def test_lines_that_callers_look_for(event: events.Event, line: str) -> None:
 
 @pytest.mark.contract("C-102")
 def test_the_table_of_a_phase() -> None:
-    rows = text(events.PhaseFinished(phase="root", seconds=3, scripts=(("10-a", 1.25), ("9-b", 0.5)))).splitlines()
+    rows = text(events.PhaseFinished(phase="root", directory="root.d", seconds=3, scripts=(("10-a", 1.25), ("9-b", 0.5)))).splitlines()
     assert "dib-run-parts 10-a" + " " * 36 + "      1.250" in rows
     assert rows[0].startswith("dib-run-parts ---") and "PROFILING" in rows[0]
     assert "END PROFILING" in rows[-1]
@@ -92,7 +92,7 @@ def test_the_live_display_survives_every_event() -> None:
             events.ElementsResolved(elements=("a",)), events.PhaseStarted(phase="root", directory="d", scripts=1),
             events.ScriptStarted(phase="root", script="root.d/1-a", element="a"),
             events.Output(text="\udcff[red]not markup[/red]\r"), events.Warned(text="careful"),
-            events.PhaseFinished(phase="root", seconds=1.5, scripts=(("1-a", 1.5),)),
+            events.PhaseFinished(phase="root", directory="root.d", seconds=1.5, scripts=(("1-a", 1.5),)),
             events.ImageWritten(path="a.qcow2", kind="qcow2", size=10**6), events.BuildFinished(seconds=2),
         ):
             show(event)

@@ -318,7 +318,8 @@ def test_two_assemblies_at_once_do_not_meet(tmp_path):
         assert run("debugfs", "-R", "cat /who", f"{image}?offset={offset}") == str(bench.images)
 
 
-@pytest.mark.contract("C-285", verdict="bettered", note="what is taken belongs to the build's namespaces and ends with them")
+@pytest.mark.contract("C-285", verdict="bettered",
+                      note="what is taken belongs to the build's namespaces and ends with them")
 def test_nothing_is_left_when_the_build_is_killed(bench):
     program = ("import sys, time; from pathlib import Path; from pydib import blockdev, events\n"
                "images, base, text = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]).read_text()\n"
