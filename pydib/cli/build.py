@@ -103,8 +103,9 @@ def command(logfile: str | None, events_file: str | None, progress: str, **optio
     if not options["elements"]:
         raise RecipeError("no elements were named; at least one distribution root element is needed",
                           hint="for example: pydib build -o debian debian-minimal vm")
-    live = sys.stdout.isatty() and not os.environ.get("break")  # a break shell wants the terminal for itself
+    wanted = make_recipe(options)
+    live = sys.stdout.isatty() and not wanted.environment.get("break")  # a break shell wants the terminal
     styles = {"auto": "progress" if live else "lines", "live": "progress"}
-    return run_build(make_recipe(options), Wishes(
+    return run_build(wanted, Wishes(
         style=styles.get(progress, progress), logfile=logfile or "", events_file=events_file or "",
         timestamps=not recipe.truth(os.environ.get("DIB_NO_TIMESTAMP", ""))))

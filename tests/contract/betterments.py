@@ -142,7 +142,7 @@ BLOCK_DEVICES: tuple[Betterment, ...] = (
                loosen=_in("made")(_swap_label_only)),
     Betterment(FILES, "refused early", "what cannot be right is refused before anything is made",
                lambda case, theirs, ours: "blockdev/wrong/" in case["name"] and (theirs, ours) == ("made", "refused")),
-    Betterment(FILES, "root label", "a root filesystem of another name, without a label, has its name for label "
+    Betterment(FILES, "root label", "a root filesystem of another name, without a label, is labelled with its name "
                "instead of ending the build (C-213)", loosen=_root_label),
     Betterment(FILES, "physical volumes", "IMAGE_BLOCK_DEVICES names physical volumes, too", loosen=_volumes_listed),
     Betterment(FILES, "doubled hyphens", "device-mapper doubles hyphens in names of devices, and so do we",
@@ -155,8 +155,8 @@ BLOCK_DEVICES: tuple[Betterment, ...] = (
                lambda case, theirs, ours: "gpt-types-by-code-and-guid" in case["name"] and list(ours) == ["tables"]),
     Betterment(FILES, "sectors of 4 KiB", "an mbr of a disk with other sectors counts in those",
                lambda case, theirs, ours: "mbr-with-sectors-of-4-kib" in case["name"] and list(ours) == ["tables"]),
-    Betterment(FILES, "mount points", "`/boot/` is `/boot`, also for order and labels; words of options are read as a "
-               "shell reads them", lambda case, theirs, ours: "tree-of-everything.yaml" in case["name"]),
+    Betterment(FILES, "mount points", "`/boot/` is `/boot`, also for order and labels; words of options are read "
+               "as a shell reads them", lambda case, theirs, ours: "tree-of-everything.yaml" in case["name"]),
     Betterment("image size", "resize",
                "`-E resize=` is given to ext filesystems only: mkfs of others refuses it (C-225)",
                loosen=_in("options")(lambda pairs: [pair for pair in pairs if pair[0] != "-E"])),

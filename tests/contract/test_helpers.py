@@ -10,6 +10,8 @@ import itertools
 import json
 import os
 import random
+import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -281,3 +283,25 @@ def services(dice: random.Random) -> dict[str, str]:
     """Names of a service by distribution."""
     keys = ("default", "debian", "ubuntu", "redhat", "suse", "opensuse", "fedora", "centos", "gentoo", "rocky")
     return {key: f"{key}-{dice.randint(1, 99)}" for key in dice.sample(keys, dice.randint(1, 4))}
+
+
+@pytest.mark.family("svc-map, names in the image")
+@pytest.mark.contract("C-256")
+def test_names_of_services_in_the_image(family: Family, python_oracle: PythonOracle, tmp_path: Path) -> None:
+    dice = random.Random(17)
+    program = (paths.elements_dir() / "svc-map/bin/svc-map").read_text()
+    names = ("nova-compute", "sshd", "dbus", "mysql", "a.b")
+    for number in range(30):
+        root = tmp_path / str(number)
+        for folder in ("lib/systemd/system", "etc/init", "usr/share/svc-map"):
+            (root / folder).mkdir(parents=True)
+        for name in dice.sample(names, 2):
+            (root / dice.choice((f"lib/systemd/system/{name}.service", f"etc/init/{name}.conf"))).write_text("")
+        services = {name: dice.choice((f"{name}-real", "openstack-nova", "no", "1")) for name in dice.sample(names, 3)}
+        if dice.random() < 0.9:
+            (root / "usr/share/svc-map/services").write_text(yaml.dump(services, default_flow_style=False))
+        inside = re.sub(r'(?<=[\s"])/(?=(etc|usr|lib)/)', f"{root}/", program)
+        done = subprocess.run(["bash", "-c", inside, "svc-map", *names], capture_output=True, text=True, check=False)
+        answer = python_oracle.ask("svc_map", [{"root": str(root), "names": list(names)}])[0]
+        family.compare(services, (answer["code"], answer["out"].split()), (done.returncode, done.stdout.split()))
+    family.finish()

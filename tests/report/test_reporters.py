@@ -12,9 +12,9 @@ from rich.console import Console
 
 from pydib import events
 from pydib.errors import RecipeError
+from pydib.recipe import Wishes
 from pydib.report.lines import lines_of
 from pydib.report.progress import Progress
-from pydib.recipe import Wishes
 from pydib.report.reporters import JsonLines, LineLog, reporter
 
 
@@ -40,7 +40,9 @@ def test_lines_that_callers_look_for(event: events.Event, line: str) -> None:
 
 @pytest.mark.contract("C-102")
 def test_the_table_of_a_phase() -> None:
-    rows = text(events.PhaseFinished(phase="root", directory="root.d", seconds=3, scripts=(("10-a", 1.25), ("9-b", 0.5)))).splitlines()
+    finished = events.PhaseFinished(phase="root", directory="root.d", seconds=3,
+                                    scripts=(("10-a", 1.25), ("9-b", 0.5)))
+    rows = text(finished).splitlines()
     assert "dib-run-parts 10-a" + " " * 36 + "      1.250" in rows
     assert rows[0].startswith("dib-run-parts ---") and "PROFILING" in rows[0]
     assert "END PROFILING" in rows[-1]
