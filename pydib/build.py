@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydib import __version__, blockdev, clock, environment, events, paths, sizes
 from pydib.blockdev import Graph, RootDefaults
+from pydib.blockdev import state as disk_state
 from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
@@ -249,6 +250,12 @@ class Build:
         for folder in (self.layout.mount, self.layout.hooks, self.layout.block_device_params.parent):
             folder.mkdir()
             folder.chmod(0o755)
+        self._record_disk()
+
+    def _record_disk(self) -> None:
+        """Write down what scripts may ask of the disk (C-206, C-223)."""
+        disk_state.record(self.layout.block_device_params, self.graph, build_dir=self.layout.build_dir,
+                          image_dir=self.layout.image_dir, mount_base=self.layout.mount, size_bytes=self.size_bytes)
 
     # scripts
 
@@ -354,6 +361,7 @@ class Build:
             ext4_root=self.graph.answers.root_fstype == "ext4", efi=EFI_ELEMENT in names)
         self.size_bytes = size_kib * sizes.KIB
         self.env["DIB_IMAGE_SIZE"] = str(size_kib)
+        self._record_disk()
         self.report(events.Note(text=f"Tree {tree_kib} KiB, image {size_kib} KiB"))
         self._show_usage()
 
@@ -372,8 +380,11 @@ class Build:
             report=self.report))
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
         self.disk_image = disk.main_image
-        pairs = "  ".join(f"[{name}]={device}" for name, device in disk.image_block_devices.items())
-        self.disk_variables = {"IMAGE_BLOCK_DEVICE": disk.image_block_device, "IMAGE_BLOCK_DEVICES": f" {pairs} "}
+        state_dir = disk_state.state_dir(self.layout.build_dir)
+        self.disk_stack.callback(disk_state.forget, state_dir)
+        disk_state.write_state(state_dir, self.graph, disk, mount_base=self.layout.mount)
+        self.disk_variables = {"IMAGE_BLOCK_DEVICE": disk.image_block_device,
+                               "IMAGE_BLOCK_DEVICES": disk_state.shown_devices(disk.image_block_devices.items())}
         etc = self.layout.built / "etc"
         etc.mkdir(exist_ok=True)
         (etc / "fstab").write_text(disk.fstab)

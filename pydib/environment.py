@@ -99,6 +99,7 @@ def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, pyt
         "OUT_IMAGE_PATH": "",
         "PATH": _host_path(recipe.environment.get("PATH", "")),
         "PS4": PROMPT_OF_TRACE,
+        "PYTHONPATH": ":".join(filter(None, [str(paths.lib_dir() / "python"), recipe.environment.get("PYTHONPATH")])),
         "TMP_BUILD_DIR": str(layout.build_dir),
         "TMP_HOOKS_PATH": str(layout.hooks),
         "TMP_IMAGE_DIR": str(layout.image_dir),

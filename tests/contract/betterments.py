@@ -130,8 +130,8 @@ FILES, GENERATED = DISKS = ("block device, files", "block device, generated")
 
 BLOCK_DEVICES: tuple[Betterment, ...] = (
     *(Betterment(family, "does not fit",
-                 "a partition that does not fit is refused; diskimage-builder writes an mbr that reaches behind the end "
-                 "of the disk, and fails in mkfs", _does_not_fit) for family in DISKS),
+                 "a partition that does not fit is refused; diskimage-builder writes an mbr that reaches behind the "
+                 "end of the disk, and fails in mkfs", _does_not_fit) for family in DISKS),
     *(Betterment(family, "blanks in labels", "blanks are escaped in fstab, as fstab(5) asks for",
                  loosen=_in("fstab")(lambda text: text.replace("\\040", " "))) for family in DISKS),
     *(Betterment(family, "uuid", "a uuid is given to vfat and btrfs, too (C-220)",

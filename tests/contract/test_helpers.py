@@ -300,7 +300,7 @@ def test_names_of_services_in_the_image(family: Family, python_oracle: PythonOra
         services = {name: dice.choice((f"{name}-real", "openstack-nova", "no", "1")) for name in dice.sample(names, 3)}
         if dice.random() < 0.9:
             (root / "usr/share/svc-map/services").write_text(yaml.dump(services, default_flow_style=False))
-        inside = re.sub(r'(?<=[\s"])/(?=(etc|usr|lib)/)', f"{root}/", program)
+        inside = re.sub(r'(?<=[\s"<])/(?=(etc|usr|lib)/)', f"{root}/", program)
         done = subprocess.run(["bash", "-c", inside, "svc-map", *names], capture_output=True, text=True, check=False)
         answer = python_oracle.ask("svc_map", [{"root": str(root), "names": list(names)}])[0]
         family.compare(services, (answer["code"], answer["out"].split()), (done.returncode, done.stdout.split()))

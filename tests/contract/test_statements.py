@@ -48,6 +48,12 @@ def test_caches_and_lock_files_have_folders_before_anything_runs(
     assert (tmp_path / "b").is_dir()
 
 
+@pytest.mark.contract("C-014")
+def test_an_image_without_a_name_is_called_image() -> None:
+    assert from_environment({}, elements=("x",)).image_name == "image"
+    assert from_environment({"IMAGE_NAME": "dir/mine"}, elements=("x",)).image_name == "dir/mine"
+
+
 @pytest.mark.contract("C-067")
 @pytest.mark.parametrize("name", ["debian-minimal", "debian"])
 def test_our_operating_systems_say_what_they_are(name: str, tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_variables_that_were_not_asked_for(plain: Probed, phase: str) -> None:
     assert not absent & set(plain[phase].env)
 
 
-@pytest.mark.contract("C-019", "C-021", "C-022", "C-114", "C-321")
+@pytest.mark.contract("C-019", "C-021", "C-022", "C-114", "C-184", "C-321")
 @every
 def test_options_show_in_the_environment(full: Probed, phase: str) -> None:
     expected = {"DOCKER_TARGET": "x:1", "COMPRESS_IMAGE": "", "DIB_CHECKSUM": "1", "DIB_OFFLINE": "1",

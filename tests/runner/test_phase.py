@@ -190,7 +190,7 @@ def test_a_daemon_that_keeps_the_output_open_is_not_waited_for(bench: Bench) -> 
     assert time.monotonic() - begun < 5
 
 
-@pytest.mark.contract("C-184")
+@pytest.mark.contract("C-184", note="scripts trace themselves; the engine tells its steps in the log")
 def test_ignored_names_are_told_only_when_tracing(bench: Bench) -> None:
     bench.script("10-a.sh", "#!/bin/sh\necho never\n")
     bench.run()

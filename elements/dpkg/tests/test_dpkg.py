@@ -99,20 +99,48 @@ def test_nothing_is_written_where_apt_needs_nothing(dpkg, commands):
     assert run.wrote == ()
 
 
-def test_package_files_stay_with_the_build_host(dpkg, fake_root, commands):
-    commands.fake("mount")
-    commands.fake("mountpoint")
+@pytest.fixture
+def cache(dpkg, fake_root, commands):
+    """The build host's cache with one package file; mounts are recorded only."""
+    for name in ("mount", "umount", "mountpoint"):
+        commands.fake(name)
     commands.on("mountpoint").exits(1)
+    cache = fake_root.base / "cache/apt/debian"
+    cache.mkdir(parents=True)
+    (cache / "old_1_all.deb").write_bytes(b"old")
+    return cache
+
+
+def test_package_files_of_earlier_builds_are_lent_and_new_ones_kept(dpkg, fake_root, cache):
+    archives = "/var/cache/apt/archives"
     run = dpkg.run("root.d/50-shared-apt-cache")
     assert run.ok, run.output
-    cache = fake_root.base / "cache/apt/debian"
     assert run.called("mount", "--bind", str(cache))
-    assert cache.is_dir()
+    assert run.called("mount", "-o", "remount,bind,ro")
+    assert fake_root.link(f"{archives}/old_1_all.deb") == "../lent/old_1_all.deb"
+
+    fake_root.write(f"{archives}/new_2_all.deb", b"new")
+    run = dpkg.run("post-root.d/90-keep-package-files")
+    assert run.ok, run.output
+    assert {path.name: path.read_bytes() for path in cache.iterdir()} == {"old_1_all.deb": b"old", "new_2_all.deb": b"new"}
+    assert fake_root.tree("/var/cache/apt") == [f"{archives}/partial"]
 
 
-def test_package_files_can_be_fetched_anew(dpkg, commands):
-    commands.fake("mount")
-    assert not dpkg.run("root.d/50-shared-apt-cache", env={"DIB_APT_LOCAL_CACHE": "0"}).called("mount")
+def test_spoiling_package_files_in_the_image_leaves_the_cache_alone(dpkg, fake_root, cache):
+    dpkg.run("root.d/50-shared-apt-cache")
+    fake_root.remove("/var/cache/apt/archives/old_1_all.deb")
+    dpkg.run("post-root.d/90-keep-package-files")
+    assert (cache / "old_1_all.deb").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(("env", "left"), [({}, False), ({"DIB_DISABLE_APT_CLEANUP": "1"}, True)])
+def test_package_files_can_be_fetched_anew(dpkg, fake_root, cache, env, left):
+    env |= {"DIB_APT_LOCAL_CACHE": "0"}
+    assert not dpkg.run("root.d/50-shared-apt-cache", env=env).calls
+    fake_root.write("/var/cache/apt/archives/new_2_all.deb", b"new")
+    assert dpkg.run("post-root.d/90-keep-package-files", env=env).ok
+    assert fake_root.exists("/var/cache/apt/archives/new_2_all.deb") is left
+    assert [path.name for path in cache.iterdir()] == ["old_1_all.deb"]
 
 
 def test_no_service_is_started_during_the_build(dpkg, fake_root, commands):
