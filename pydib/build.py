@@ -179,6 +179,7 @@ def carry_out(order: Order, report: events.Reporter) -> None:
     with _unwinding(report) as stack:
         build = Build(order, report, stack)
         build.make_room()
+        build.record_disk()
         make_hook_tree(plan.entries, order.layout.hooks, report)
         for phase in plan.phases:
             build.actions(phase.before)
@@ -250,9 +251,8 @@ class Build:
         for folder in (self.layout.mount, self.layout.hooks, self.layout.block_device_params.parent):
             folder.mkdir()
             folder.chmod(0o755)
-        self._record_disk()
 
-    def _record_disk(self) -> None:
+    def record_disk(self) -> None:
         """Write down what scripts may ask of the disk (C-206, C-223)."""
         disk_state.record(self.layout.block_device_params, self.graph, build_dir=self.layout.build_dir,
                           image_dir=self.layout.image_dir, mount_base=self.layout.mount, size_bytes=self.size_bytes)
@@ -361,7 +361,7 @@ class Build:
             ext4_root=self.graph.answers.root_fstype == "ext4", efi=EFI_ELEMENT in names)
         self.size_bytes = size_kib * sizes.KIB
         self.env["DIB_IMAGE_SIZE"] = str(size_kib)
-        self._record_disk()
+        self.record_disk()
         self.report(events.Note(text=f"Tree {tree_kib} KiB, image {size_kib} KiB"))
         self._show_usage()
 
