@@ -83,6 +83,8 @@ def debian(place: Path, runs: int) -> Result:
     mirror = os.environ.get("DIB_DISTRIBUTION_MIRROR")
     env = _clean_environment(DIB_IMAGE_CACHE=str(place / "cache"), DIB_RELEASE="bookworm",
                              **({"DIB_DISTRIBUTION_MIRROR": mirror} if mirror else {}))
+    if security := oracle.security_mirror():
+        env["DIB_DEBIAN_SECURITY_MIRROR"] = security
     ours, theirs = _builds("debian", place, ["debian-minimal", "vm"], env, own_elements=True)
     return compare("debian-minimal vm, qcow2 (zlib)", ours, theirs, runs=runs, goal=0.7, warm_up=True)
 

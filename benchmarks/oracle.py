@@ -48,6 +48,14 @@ def command(*arguments: str) -> list[str]:
     return ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "oracle", str(STAND_INS), *program]
 
 
+def security_mirror() -> str:
+    """The security archive that apt on this machine uses; DIB's Debian element would take one of its own."""
+    command = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
+    listed = subprocess.run(command, text=True, capture_output=True, check=False).stdout
+    found = [line.split()[-1] for line in listed.splitlines() if line.startswith("Debian-Security ")]
+    return found[0].rstrip("/") if found else ""
+
+
 def check() -> None:
     """End with a message if the oracle cannot run here."""
     if os.geteuid() != 0:

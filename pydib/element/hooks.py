@@ -13,9 +13,9 @@ from pydib.element.shelf import Element
 from pydib.errors import ElementError, HookConflict
 
 NOT_MERGED = frozenset({"tests", "__pycache__"})
-SCRIPT_NAME = r"^[0-9A-Za-z_-]+$"
+SCRIPT_NAME = r"^[0-9A-Za-z_-]+\Z"
 """Names that run (C-084); the environment variable RUN_PARTS_REGEX overrides it."""
-ENVIRONMENT_NAME = re.compile(r"^[0-9A-Za-z_.-]+$")
+ENVIRONMENT_NAME = re.compile(r"^[0-9A-Za-z_.-]+\Z")
 _LEADING_NUMBER = re.compile(r"^-?\d+")
 
 
@@ -88,6 +88,24 @@ def order_key(name: str) -> tuple[int, bytes]:
     return (int(number[0]) if number else 0, os.fsencode(name))
 
 
+_CLASSES = {"alnum": "0-9A-Za-z", "alpha": "A-Za-z", "digit": "0-9", "lower": "a-z", "upper": "A-Z", "space": r"\s",
+            "blank": r" \t", "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9A-Fa-f"}
+
+
+def name_regex(pattern: str) -> re.Pattern[str]:
+    """RUN_PARTS_REGEX as a regular expression: DIB gives it to `grep -E`, so POSIX classes such as `[[:alnum:]]` are
+    known (C-084).
+
+    Raises:
+        ElementError: it is no regular expression.
+    """
+    try:
+        return re.compile(re.sub(r"\[:(\w+):\]", lambda found: _CLASSES.get(found[1], found[0]), pattern))
+    except re.error as error:
+        raise ElementError(f"RUN_PARTS_REGEX is no regular expression: {error}", where=pattern,
+                           hint="correct it, or unset it") from None
+
+
 @dataclass(frozen=True)
 class Scripts:
     """The scripts of one folder in the order in which they run, and the names that were passed over."""
@@ -101,7 +119,7 @@ def scripts_in(folder: Path, *, name_pattern: str = SCRIPT_NAME) -> Scripts:
 
     A script is a regular file, or a link to one, that is executable and whose name matches.
     """
-    pattern = re.compile(name_pattern)
+    pattern = name_regex(name_pattern)
     chosen: list[str] = []
     ignored: list[str] = []
     for name, mode in _files(folder):

@@ -38,7 +38,7 @@ def with_defaults(wanted: Sequence[str], *, arch: str, base: bool = True, ramdis
     """
     names = list(wanted)
     if "vm" in names and not any(name.startswith("block-device-") for name in names):
-        names.append("block-device-efi" if "arm64" in arch or "aarch64" in arch else "block-device-mbr")
+        names.append("block-device-efi" if arch in ("arm64", "aarch64") else "block-device-mbr")
     if base:
         names.insert(0, "base")
     if ramdisk_element:

@@ -6,12 +6,11 @@ runner reads each folder again when its phase comes, and the log names what was 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydib.element.hooks import SCRIPT_NAME, Entry, order_key
+from pydib.element.hooks import SCRIPT_NAME, Entry, name_regex, order_key
 from pydib.element.resolve import Resolution
 from pydib.phase.phases import ACTIONS, Phase
 from pydib.recipe import Recipe
@@ -105,9 +104,10 @@ PACKED_TYPES = ("tar", "tgz", "squashfs", "aci", "docker")
 
 def _scripts(phase: Phase, entries: Sequence[Entry], pattern: str) -> list[Step]:
     chosen: dict[str, Entry] = {}
+    regex = name_regex(pattern)
     for entry in entries:
         folder, _, name = entry.target.rpartition("/")
-        if folder == phase.directory and not entry.is_dir and re.search(pattern, name) and _runs(entry):
+        if folder == phase.directory and not entry.is_dir and regex.search(name) and _runs(entry):
             chosen[name] = entry
     return [Step(kind="script", phase=phase.name, name=chosen[name].target, where=phase.where,
                  element=chosen[name].element, source=str(chosen[name].source),

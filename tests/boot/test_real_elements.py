@@ -21,20 +21,11 @@ ALL = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `ma
 LOGIN_ELEMENTS = ("cloud-init-nocloud", "openssh-server", "devuser", "growroot")
 
 
-def security_mirror() -> str:
-    """The security archive that apt on this machine uses; DIB's element would take one of its own."""
-    command = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
-    listed = subprocess.run(command,
-                            text=True, capture_output=True, check=False).stdout
-    found = [line.split()[-1] for line in listed.splitlines() if line.startswith("Debian-Security ")]
-    return found[0].rstrip("/") if found else ""
-
-
 def build(place: Path, *elements: str, **env: str) -> Path:
     """Build with DIB's elements in front of ours."""
     variables = {**os.environ, "ELEMENTS_PATH": str(oracle.elements_folder()), "DIB_RELEASE": "bookworm",
                  "DIB_DEV_USER_PASSWORD": "secret", "DIB_DEV_USER_PWDLESS_SUDO": "yes", **env}
-    if mirror := security_mirror():
+    if mirror := oracle.security_mirror():
         variables["DIB_DEBIAN_SECURITY_MIRROR"] = mirror
     argv = [sys.executable, "-c", "from pydib.cli.drop_in import disk_image_create as d; d()", "-o",
             str(place / "real.qcow2"), "debian-minimal", "vm", *elements]

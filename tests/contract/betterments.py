@@ -113,13 +113,6 @@ def _single_hyphens(value: Any) -> Any:
     return json.loads(json.dumps(value).replace("--test--vg", "-test-vg").replace("vg-lv--rest", "vg-lv-rest"))
 
 
-def _volumes_listed(theirs: Any, ours: Any) -> tuple[Any, Any]:
-    if not isinstance(theirs, dict) or "devices" not in theirs:
-        return theirs, ours
-    same = {name: device for name, device in ours["devices"].items() if name in theirs["devices"]}
-    return theirs, {**ours, "devices": same}
-
-
 def _root_label(theirs: Any, ours: Any) -> tuple[Any, Any]:
     if not isinstance(theirs, dict) or theirs.get("answers", {}).get("root-label", "") is not None:
         return theirs, ours
@@ -144,7 +137,6 @@ BLOCK_DEVICES: tuple[Betterment, ...] = (
                lambda case, theirs, ours: "blockdev/wrong/" in case["name"] and (theirs, ours) == ("made", "refused")),
     Betterment(FILES, "root label", "a root filesystem of another name, without a label, is labelled with its name "
                "instead of ending the build (C-213)", loosen=_root_label),
-    Betterment(FILES, "physical volumes", "IMAGE_BLOCK_DEVICES names physical volumes, too", loosen=_volumes_listed),
     Betterment(FILES, "doubled hyphens", "device-mapper doubles hyphens in names of devices, and so do we",
                loosen=_in("devices", "made", "mounted")(_single_hyphens)),
     Betterment(FILES, "plain values are text",
@@ -199,8 +191,6 @@ HELPERS: tuple[Betterment, ...] = (
     Betterment(PACKAGES, "arch and not-arch",
                "both at once are refused, also where the install type leaves the package out",
                lambda case, theirs, ours: ours == "refused" and theirs["corrected"] != "refused"),
-    Betterment("pkg-map", "streams", "a release such as 9-stream finds entries of its own name, else those of 9",
-               lambda case, theirs, ours: case["env"].get("DIB_RELEASE", "").endswith("-stream")),
     Betterment("pkg-map", "no distribution", "with --missing-ok no distribution is needed",
                lambda case, theirs, ours: not case["env"] and "--missing-ok" in case["argv"] and ours[0] == 0),
     Betterment("svc-map", "families",

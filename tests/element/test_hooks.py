@@ -9,7 +9,7 @@ from pyfakefs.fake_filesystem import FakeFilesystem
 
 from pydib.element.hooks import environment_files, merge, order_key, scripts_in
 from pydib.element.shelf import Element
-from pydib.errors import HookConflict
+from pydib.errors import ElementError, HookConflict
 
 
 def element(fs: FakeFilesystem, name: str, *files: str) -> Element:
@@ -86,6 +86,19 @@ def test_names_that_do_not_match_are_told(fs: FakeFilesystem) -> None:
 def test_another_pattern_may_be_given(fs: FakeFilesystem) -> None:
     fs.create_file("/tree/x.d/10-a.sh", st_mode=0o100755)
     assert scripts_in(Path("/tree/x.d"), name_pattern=r"\.sh$").names == ("10-a.sh",)
+
+
+@pytest.mark.contract("C-084")
+@pytest.mark.parametrize(("pattern", "runs"), [("^[[:alnum:]-]+$", True), ("^[[:digit:]]+$", False),
+                                               ("^[[:alpha:][:digit:]_-]+$", True)])
+def test_the_pattern_may_use_posix_classes(fs: FakeFilesystem, pattern: str, runs: bool) -> None:
+    fs.create_file("/tree/x.d/10-a", st_mode=0o100755)
+    assert bool(scripts_in(Path("/tree/x.d"), name_pattern=pattern).names) is runs
+
+
+def test_a_pattern_that_is_none_is_told() -> None:
+    with pytest.raises(ElementError, match="RUN_PARTS_REGEX"):
+        scripts_in(Path("/nowhere"), name_pattern="(")
 
 
 def test_a_missing_folder_has_no_scripts() -> None:

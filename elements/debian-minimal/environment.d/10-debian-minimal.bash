@@ -24,11 +24,11 @@ case "${FS_TYPE:-ext4}" in
     xfs) DIB_BOOTSTRAP_PACKAGES+=" xfsprogs" ;;
     btrfs) DIB_BOOTSTRAP_PACKAGES+=" btrfs-progs" ;;
 esac
-# Before bookworm systemd-resolved is a part of systemd. Where another element brings its own way to the network,
-# that one also knows about name servers.
+# Name servers for systemd-networkd, and for netplan, which uses it. Before bookworm it is a part of systemd; these two
+# elements bring another way to the network, which writes /etc/resolv.conf itself.
 case "$DIB_RELEASE ${IMAGE_ELEMENT:-} " in
     stretch* | buster* | bullseye*) ;;
-    *" debian "* | *" cloud-init "* | *" simple-init "* | *" dhcp-all-interfaces "*) ;;
+    *" simple-init "* | *" dhcp-all-interfaces "*) ;;
     *) DIB_BOOTSTRAP_PACKAGES+=" systemd-resolved" ;;
 esac
 export DIB_BOOTSTRAP_PACKAGES

@@ -113,7 +113,7 @@ def test_kernel_by_architecture(minimal):
 
 def test_name_servers_come_with_the_network_or_by_resolved(minimal):
     assert "systemd-resolved" in packages(minimal, IMAGE_ELEMENT="debian-minimal vm")
-    assert "systemd-resolved" not in packages(minimal, IMAGE_ELEMENT="debian-minimal cloud-init")
+    assert "systemd-resolved" not in packages(minimal, IMAGE_ELEMENT="debian-minimal simple-init")
     assert "systemd-resolved" not in packages(minimal, DIB_RELEASE="bullseye")
 
 

@@ -171,12 +171,18 @@ def test_networkd_brings_name_servers_where_resolved_is_installed(networkd, fake
     assert fake_root.link("/etc/resolv.conf") == "../run/systemd/resolve/stub-resolv.conf"
 
 
-@pytest.mark.parametrize("other", ["/usr/sbin/ifup", "/usr/bin/cloud-init", "/usr/sbin/NetworkManager",
-                                   "/etc/systemd/network/10-mine.network"])
+@pytest.mark.parametrize("other", ["/usr/sbin/ifup", "/usr/sbin/netplan", "/usr/sbin/NetworkManager"])
 def test_the_network_is_left_to_who_has_it(networkd, fake_root, other):
     fake_root.write(other, "", mode=0o755)
     run = networkd.run("finalise.d/30-network-by-networkd")
     assert (run.ok, run.calls, run.wrote) == (True, (), ())
+
+
+@pytest.mark.parametrize("other", ["/usr/bin/cloud-init", "/etc/systemd/network/10-mine.network"])
+def test_networkd_serves_who_configures_it(networkd, fake_root, other):
+    fake_root.write(other, "", mode=0o755)
+    run = networkd.run("finalise.d/30-network-by-networkd")
+    assert (run.lines, run.wrote) == (["systemctl enable systemd-networkd.service"], ())
 
 
 @pytest.mark.parametrize(("env", "default", "generated"), [

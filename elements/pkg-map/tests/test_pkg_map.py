@@ -34,6 +34,7 @@ def test_the_most_specific_name_counts(pkg_map):
 @pytest.mark.parametrize(("distro", "release", "name"), [
     ("debian", "trixie", "a-debian"), ("ubuntu", "noble", "a-family"), ("fedora", "41", "a-redhat"),
     ("rocky", "9", "a-redhat"), ("centos", "8-stream", "a-8"), ("centos", "8", "a-8"),
+    ("centos", "9-stream", "a-redhat"),
     ("opensuse", "15.6", "a-default"),
 ])
 def test_each_distribution_has_its_name(pkg_map, distro, release, name):

@@ -96,7 +96,8 @@ class _Assembly:
 
     def finished(self) -> AssembledDisk:
         main = self.graph.main_image.name
-        names = dict.fromkeys(node.name for node in self.graph.nodes if node.name in self.devices)
+        names = dict.fromkeys(node.name for node in self.graph.nodes
+                              if node.name in self.devices and not isinstance(node, PhysicalVolume))
         return AssembledDisk(image_block_device=self.devices[main], images=dict(self.images),
                              image_block_devices={name: self.devices[name] for name in names},
                              main_image=self.images[main], fstab=self.graph.fstab_text())
