@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sysconfig
@@ -59,8 +60,10 @@ def ordinary_user() -> Iterator[str]:
     """A user without any rights, gone afterwards."""
     name = "pydib-test"
     subprocess.run(["useradd", "--create-home", name], check=True)
+    appliance = Path(f"/var/tmp/.guestfs-{pwd.getpwnam(name).pw_uid}")
     yield name
     subprocess.run(["pkill", "-KILL", "-u", name], check=False)
+    shutil.rmtree(appliance, ignore_errors=True)
     subprocess.run(["userdel", "--remove", name], check=False, capture_output=True)
 
 
@@ -68,7 +71,8 @@ def readable_copy(place: Path) -> list[str]:
     """A command that runs pydib from a copy in `place`: an ordinary user may not read this checkout or its .venv."""
     root = Path(__file__).resolve().parents[2]
     packages = Path(sysconfig.get_paths()["purelib"])
-    leave_out = shutil.ignore_patterns("mypy*", "ruff*", "pip*", "setuptools*", "__pycache__", "pytest*", "_pytest")
+    leave_out = shutil.ignore_patterns("mypy*", "ruff*", "pip*", "setuptools*", "__pycache__", "pytest*",
+                                       "_pytest", "pydib*", "_pydib*")
     shutil.copytree(packages, place / "lib", ignore=leave_out)
     for name in ("pydib", "elements", "phases"):
         shutil.copytree(root / name, place / "lib" / name, symlinks=True)
