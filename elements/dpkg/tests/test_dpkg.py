@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
+ELEMENT = Path(__file__).parents[1]
 OPTIONS = "--assume-yes --quiet --option Dpkg::Options::=--force-confdef --option Dpkg::Options::=--force-confold"
 
 
@@ -51,6 +54,35 @@ def test_install_packages_says_what_is_wrong(dpkg, arguments):
 def test_a_failing_apt_fails_the_build(dpkg, commands):
     commands.on("apt-get", "install").exits(100)
     assert dpkg.run_with("bin/install-packages", "one", side="target").exit_code == 100
+
+
+@pytest.fixture
+def up_to_date(dpkg, fake_root, commands):
+    """A root that the bootstrap has just left."""
+    fake_root.write("/var/lib/apt/lists/mirror.test_Packages", "lists")
+    fake_root.write("/var/lib/dpkg/status", "packages")
+    fake_root.write("/var/lib/apt/extended_states", "Package: auto\nArchitecture: all\nAuto-Installed: 1\n")
+    commands.on("dpkg-query", "--show").prints("installed")
+    commands.on("dpkg-query", "absent").exits(1)
+    assert dpkg.run_with("apt-lists/mark", "/", "--newest", side="target").ok
+
+
+@pytest.mark.parametrize(("arguments", "asks_apt"), [
+    (["one"], False), (["one", "two"], False), (["-u"], False),
+    (["absent"], True), (["auto"], True), (["one=1.0"], True), (["one/suite"], True), (["-e", "one"], True),
+])
+def test_apt_is_not_asked_about_what_is_installed_and_new(dpkg, up_to_date, arguments, asks_apt):
+    run = dpkg.run_with("bin/install-packages", *arguments, side="target")
+    assert run.ok, run.output
+    assert run.called("apt-get") is asks_apt
+
+
+@pytest.mark.parametrize("changed", ["/etc/apt/sources.list.d/x.list", "/etc/apt/preferences.d/x",
+                                     "/var/lib/apt/lists/other_Packages", "/var/lib/dpkg/status"])
+def test_apt_is_asked_as_soon_as_anything_has_changed(dpkg, fake_root, up_to_date, changed):
+    fake_root.write(changed, "something else")
+    assert dpkg.run_with("bin/install-packages", "one", side="target").called("apt-get", "install", "one")
+    assert dpkg.run_with("bin/install-packages", "-u", side="target").called("apt-get", "dist-upgrade")
 
 
 def test_keys_are_trusted_by_what_they_are(dpkg, fake_root):
@@ -122,7 +154,8 @@ def test_package_files_of_earlier_builds_are_lent_and_new_ones_kept(dpkg, fake_r
     fake_root.write(f"{archives}/new_2_all.deb", b"new")
     run = dpkg.run("post-root.d/90-keep-package-files")
     assert run.ok, run.output
-    assert {path.name: path.read_bytes() for path in cache.iterdir()} == {"old_1_all.deb": b"old", "new_2_all.deb": b"new"}
+    kept = {path.name: path.read_bytes() for path in cache.iterdir()}
+    assert kept == {"old_1_all.deb": b"old", "new_2_all.deb": b"new"}
     assert fake_root.tree("/var/cache/apt") == [f"{archives}/partial"]
 
 
@@ -228,10 +261,21 @@ def test_update_initramfs_is_back_before_it_is_used(dpkg, fake_root, commands):
     assert "real: -c -k new" in run.output
 
 
-def test_nothing_asked_nothing_made(dpkg, fake_root):
+def test_a_kernel_of_the_bootstrap_has_not_asked(dpkg, fake_root, commands):
     fake_root.mkdir("/lib/modules/new")
     fake_root.write("/boot/vmlinuz-new", "")
-    assert updates(dpkg.run("finalise.d/40-initramfs")) == []
+    fake_root.write("/usr/sbin/update-initramfs", "#!/bin/sh\necho real: $*\n", mode=0o755)
+    assert dpkg.run("root.d/50-defer-initramfs").ok
+    commands.on("dpkg-divert", "--listpackage").prints("LOCAL")
+    assert "real: -c -k new" in dpkg.run("finalise.d/40-initramfs").output
+
+
+@pytest.mark.parametrize("env", [{"INITRD": "No"}, {"DIB_DEFER_INITRAMFS": "0"}])
+def test_a_kernel_without_initramfs_is_left_alone(dpkg, fake_root, env):
+    fake_root.mkdir("/lib/modules/new")
+    fake_root.write("/boot/vmlinuz-new", "")
+    assert dpkg.run("root.d/50-defer-initramfs", env=env).ok
+    assert updates(dpkg.run("finalise.d/40-initramfs", env=env)) == []
 
 
 def test_a_failing_initramfs_fails_the_build(dpkg, fake_root, commands):
@@ -242,6 +286,7 @@ def test_a_failing_initramfs_fails_the_build(dpkg, fake_root, commands):
     assert dpkg.run("finalise.d/40-initramfs").exit_code == 3
 
 
+# ruff: noqa: E101 (the library is indented by tabs)
 LIBRARY = """\
 manual_add_modules()
 {
@@ -267,6 +312,32 @@ def test_initramfs_tools_library_is_quickened(dpkg, fake_root, commands):
     assert run.ok, run.output
     assert "lines: 1" in run.output
     assert fake_root.tree("/tmp") == []
+
+
+NORMAL = """\
+normal() {
+	target=$1 src=$2 link_target=$3
+	target="$(realpath -ms "/${target}")" || return 2
+	if [ "${link_target}" != "$(realpath -s "$src")" ]; then
+		echo "$target differs"
+	fi
+	echo "$target"
+}
+"""
+
+
+@pytest.mark.parametrize("path", ["/lib/x", "//lib//x", "/lib/./x", "/a/../lib/x", "/lib/", "/lib/.", "/a b/*"])
+def test_quicker_lines_give_the_same_answers(tmp_path, path):
+    for name in ("a/y", "lib/x", "a b/*"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    changed = subprocess.run(["sed", "-f", str(ELEMENT / "initramfs/quicker.sed")], input=NORMAL,
+                             capture_output=True, text=True, check=True).stdout
+    assert changed.count("case ") == 2
+    asked = [f"{tmp_path}{path}", f"{tmp_path}{path}", f"{tmp_path}/lib/x"]
+    answers = [subprocess.run(["sh", "-euc", library + 'normal "$@"', "x", *asked],
+                              capture_output=True, text=True, check=True).stdout for library in (NORMAL, changed)]
+    assert answers[0] == answers[1] != ""
 
 
 @pytest.mark.parametrize("library", [LIBRARY, None])

@@ -1,0 +1,15 @@
+# Changes to initramfs-tools' hook-functions for the time of one run (see quickly). None changes the outcome. A line that
+# looks different in another version stays as it is.
+
+# Drivers are listed with all that they need, so most names come many times: look at each once.
+/^manual_add_modules()/,/^}/ s/--show-depends "\$@"; } |$/--show-depends "$@"; } | awk '!seen[$0]++' |/
+
+# Two names for one directory: the shell can tell.
+s/\[ "\$(readlink -f \/bin)" = \/usr\/bin \]/[ \/bin -ef \/usr\/bin ]/
+
+# A directory that is there need not be made.
+s/^\(\t*\)mkdir -p "\${DESTDIR}\/\${target%\/\*}"$/\1[ -d "${DESTDIR}\/${target%\/*}" ] || mkdir -p "${DESTDIR}\/${target%\/*}"/
+
+# An absolute path without dots and double slashes is its own normal form.
+s/^\ttarget="\$(realpath -ms "\/\${target}")" || return 2$/\tcase "${target}" in *\/\/*|*\/.\/*|*\/..\/*|*\/.|*\/..|*\/|[!\/]*) & ;; esac/
+s/^\tif \[ "\${link_target}" != "\$(realpath -s "\$src")" \]; then$/\tcase "${src}" in *\/\/*|*\/.\/*|*\/..\/*|*\/.|*\/..|*\/|[!\/]*) plain="$(realpath -s "$src")" ;; *) plain="$src" ;; esac\n\tif [ "${link_target}" != "${plain}" ]; then/
