@@ -134,10 +134,10 @@ def test_the_build_hosts_name_servers_are_forgotten(fake_root, element):
 
 def test_host_name_and_interfaces(fake_root, element):
     fake_root.like("debian-12")
-    fake_root.write("/etc/hostname", "buildhost\n")
+    fake_root.write("/etc/hostname", "buildhost\n", mode=0o755)
     run = element("debootstrap").run("install.d/10-debian-networking", env={"DIB_NETWORK_INTERFACE_NAMES": "ens1 ens2"})
     assert run.ok, run.output
-    assert fake_root.read("/etc/hostname") == "debian\n"
+    assert (fake_root.read("/etc/hostname"), fake_root.mode("/etc/hostname")) == ("debian\n", 0o644)
     assert fake_root.read("/etc/network/interfaces.d/ens2") == "auto ens2\niface ens2 inet dhcp\n"
     assert not fake_root.exists("/etc/network/interfaces.d/eth0")
     assert "127.0.1.1 debian" in fake_root.read("/etc/hosts").splitlines()
