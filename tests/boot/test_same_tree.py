@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="lo
 
 REASONS = {
     r"^dev/": "DIB packs the device nodes of the build host (C-230)",
+    r"^(proc|sys)$": "DIB leaves out the empty folders, too; a system does not start without them (C-230)",
     r"^lost\+found": "DIB packs the filesystem's own folder",
     r"^var/cache/": "caches with times and orders of the very build (ldconfig, debconf, apt, man)",
     r"^var/lib/apt/|^var/log/|^var/lib/dpkg/": "logs, lists and databases with the time of the build",
@@ -46,11 +47,14 @@ def build(argv: list[str], env: dict[str, str], cwd: Path) -> None:
 
 def contents(archive: Path) -> dict[str, tuple[object, ...]]:
     """What is compared of each file: kind, mode, owner, link and size."""
-    found = {}
+    found: dict[str, tuple[object, ...]] = {}
+    sizes: dict[str, int] = {}
     with tarfile.open(archive) as members:
         for member in members:
             name = member.name.removeprefix("./")
-            size = member.size if member.isreg() else 0
+            # which of several hard links comes first is chance; the others refer to it
+            size = sizes[member.linkname.removeprefix("./")] if member.islnk() else member.size
+            sizes[name] = size
             kind = b"0" if member.islnk() else member.type
             found[name] = (kind, member.mode, member.uid, member.gid, member.linkname if member.issym() else "", size)
     return found
