@@ -119,5 +119,5 @@ def _run_script(run: PhaseRun, name: str, sourced: Sourced, launcher: Launcher, 
         raise HookFailed(
             phase=run.phase, script=target, code=run.failure or ended.code, element=element, tail=list(tail.lines),
             path=run.source(target) or str(run.tree / target),
-            hint=f"mend the script; `break=before-{run.phase}` and `-x` show more")
+            hint=f"mend what the lines above name, or the script; `break=before-{run.phase}` and `-x` show more")
     return ended.seconds

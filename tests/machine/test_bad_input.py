@@ -41,9 +41,8 @@ def test_unwritable_output_is_found_before_the_build(builder: Builder) -> None:
     assert "Running" not in text
 
 
-def test_missing_tool(builder: Builder, tmp_path: object) -> None:
-    text = refused(builder, "-t", "docker", "tiny-os")
-    assert "docker" in text
+def test_docker_without_a_target(builder: Builder) -> None:
+    assert "--docker-target" in refused(builder, "-t", "docker", "tiny-os")
 
 
 def test_broken_block_device_yaml(builder: Builder) -> None:

@@ -52,6 +52,20 @@ def test_mmdebstrap_gets_all_sources_and_all_packages_in_one_run(bootstrap, fake
     assert fake_root.exists("/var/lib/apt/dib-lists-sum")
 
 
+def test_a_mirror_that_cannot_be_reached_is_named_with_what_to_check(bootstrap, commands):
+    lister = bootstrap.hooks / "bootstrap-sources/debian"
+    lister.parent.mkdir()
+    lister.write_text(LISTER)
+    lister.chmod(0o755)
+    commands.on("unshare", "mmdebstrap").exits(25)
+    run = bootstrap.run("root.d/08-debootstrap", env=STABLE)
+    assert run.exit_code == 25
+    told = run.output.splitlines()[-4:]
+    assert told[0] == "debootstrap: debian bookworm could not be bootstrapped from:"
+    assert told[1] == "deb http://mirror.test/debian bookworm main"
+    assert "DIB_RELEASE and DIB_DISTRIBUTION_MIRROR" in told[-1]
+
+
 def test_without_a_mirror_the_tools_own_is_used(bootstrap, fake_root):
     run = bootstrap.run("root.d/08-debootstrap", env=STABLE | {"DIB_DISTRIBUTION_MIRROR": ""})
     assert run.ok, run.output
