@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pydib import build, events, paths
+from pydib.build import actions
 from pydib.element.hooks import environment_files
 from pydib.element.resolve import resolve
 from pydib.element.shelf import find_elements
@@ -73,7 +74,7 @@ def test_our_operating_systems_say_what_they_are(name: str, tmp_path: Path) -> N
     assert release.isalpha()
 
 
-class Rooms(build.Build):
+class Rooms(actions.Build):
     """A build that has only what making room needs."""
 
     def __init__(self, **fields: Any) -> None:
@@ -98,8 +99,8 @@ def test_builds_lie_in_memory_when_there_is_enough(
         yield
 
     told: list[events.Event] = []
-    monkeypatch.setattr(build, "mounted", mount)
-    monkeypatch.setattr(build.machine, "memory_bytes", lambda: memory_gib * GIB)
+    monkeypatch.setattr(actions, "mounted", mount)
+    monkeypatch.setattr(actions.machine, "memory_bytes", lambda: memory_gib * GIB)
     (tmp_path / "b").mkdir()
     with ExitStack() as stack:
         Rooms(recipe=from_environment(variables, elements=("x",)), stack=stack, report=told.append,

@@ -1,212 +1,31 @@
-"""A build, from recipe to outputs. Reads as a table of contents: one verb a line.
-
-`prepare` decides everything and changes nothing; `run_build` makes the directories and enters the namespaces;
-`carry_out`, in there, does what the plan says.
-"""
+"""The state of a running build, and what the engine does between the phases."""
 
 from __future__ import annotations
 
-import os
-import pickle
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
-from pydib import __version__, blockdev, clock, environment, events, paths, sizes
-from pydib.blockdev import Graph, RootDefaults
+from pydib import blockdev, clock, environment, events, sizes
 from pydib.blockdev import state as disk_state
-from pydib.element.hooks import merge
-from pydib.element.resolve import Resolution, resolve, with_defaults
-from pydib.element.shelf import Shelf, find_elements
-from pydib.errors import EngineError, PydibError, ToolMissing
+from pydib.build.decide import Order
+from pydib.build.outputs import staged
+from pydib.errors import EngineError
 from pydib.host import machine
-from pydib.host.command import require_tool
 from pydib.host.mount import mounted
-from pydib.host.namespace import Namespaces, run_isolated
 from pydib.host.script import Job, Launcher, end_strays
-from pydib.host.workspace import workspace
-from pydib.image.check import aci_manifest, check_output, gzip_program
-from pydib.image.convert import convert, take_raw
-from pydib.image.docker import import_image
+from pydib.image.check import aci_manifest, gzip_program
 from pydib.image.pack import pack
-from pydib.image.publish import owner, publish
-from pydib.image.vhd import make_vhd
-from pydib.paths import Layout
-from pydib.phase.phases import Phase, load_phases
-from pydib.phase.plan import PACKED_TYPES, Plan, make_plan
-from pydib.recipe import Recipe, Wishes, truth
+from pydib.phase.phases import Phase
+from pydib.phase.plan import PACKED_TYPES
+from pydib.recipe import truth
 from pydib.runner import target
 from pydib.runner.breaks import Place, breaks_from, run_between_breaks
-from pydib.runner.hooktree import make_hook_tree, write_install_type
+from pydib.runner.hooktree import write_install_type
 from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail
 
-NO_FINAL_IMAGE = "no-final-image"
 EFI_ELEMENT = "block-device-efi"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
-    """A build that is decided: the recipe, its plan, and its disk."""
-
-    recipe: Recipe
-    plan: Plan
-    graph: Graph
-    wanted: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The types of the outputs, in order; none for ramdisks and with `no-final-image` (C-066)."""
-        return tuple(step.name for step in self.plan.steps if step.kind == "output")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What the inner process gets: the build, its places, and what the user wants to see."""
-
-    prepared: Prepared
-    layout: Layout
-    staging_dir: Path
-    wishes: Wishes
-
-
-# --- deciding ---------------------------------------------------------------------------------------------------
-
-
-def find_and_resolve(recipe: Recipe) -> tuple[Shelf, tuple[str, ...], Resolution]:
-    """The shelf, the wanted names with defaults, and what they expand to."""
-    shelf = find_elements(recipe.elements_path)
-    wanted = with_defaults(recipe.elements, arch=recipe.arch, base=not recipe.skip_base,
-                           ramdisk_element=recipe.ramdisk_element if recipe.ramdisk else "")
-    return shelf, wanted, resolve(wanted, shelf)
-
-
-def prepare(recipe: Recipe) -> Prepared:
-    """Decide the whole build. Reads; changes nothing.
-
-    Raises:
-        PydibError: anything about elements, phases or the disk that cannot be built.
-    """
-    _, wanted, resolution = find_and_resolve(recipe)
-    entries = merge(resolution.elements)
-    phases = load_phases([paths.phases_dir(), *([recipe.phases_path] if recipe.phases_path else [])])
-    choice = blockdev.choose(recipe.block_device_config, elements=[element.path for element in resolution.elements],
-                             arch=recipe.arch)
-    graph = blockdev.load(choice.text, where=choice.where, root=root_defaults(recipe),
-                          sector_bytes=recipe.block_size_bytes)
-    plan = make_plan(recipe, resolution, entries, phases)
-    return Prepared(recipe=recipe, plan=plan, graph=graph, wanted=wanted,
-                    warnings=(*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases)))
-
-
-def _overrides(resolution: Resolution) -> list[str]:
-    """What DIB warns of, too: an element on ELEMENTS_PATH stands before another of its name (C-053)."""
-    own = paths.elements_dir()
-    return [f"element {element.name} in {element.path} is used; {path} has the same name"
-            for element in resolution.elements for path in element.overrides if path.parent != own]
-
-
-def _unknown_breaks(recipe: Recipe, phases: Sequence[Phase]) -> tuple[str, ...]:
-    """Break points that the build will not reach, since they are misspelt (C-170)."""
-    return breaks_from(recipe.environment).unknown(phase.name for phase in phases)
-
-
-def root_defaults(recipe: Recipe) -> RootDefaults:
-    """What the recipe says of the root filesystem (C-213, C-225)."""
-    return RootDefaults(fs_type=recipe.fs_type, label=recipe.root_label, options=tuple(recipe.mkfs_options.split()),
-                        journal_mib=recipe.journal_size_mib, max_online_resize=recipe.max_online_resize,
-                        metadata_csum=recipe.environment.get("DIB_RELEASE") != "trusty")
-
-
-def check_machine(prepared: Prepared) -> None:
-    """Refuse at once what this machine cannot do, before anything is made.
-
-    Raises:
-        ToolMissing: a program, or a right, is missing.
-    """
-    if not machine.is_root():
-        raise ToolMissing(f"user {machine.user_name()} may not make mounts and loop devices",
-                          hint="run the build as root, for instance with sudo")
-    for tool in ("unshare", "setpriv"):
-        require_tool(tool, why="the build runs in its own namespaces")
-    for kind in prepared.outputs:
-        check_output(prepared.recipe, kind)
-    blockdev.check_machine(prepared.graph)
-
-
-# --- entering ---------------------------------------------------------------------------------------------------
-
-
-def run_build(recipe: Recipe, wishes: Wishes) -> int:
-    """Build what `recipe` says; gives the exit code (C-027). Leaves nothing but the outputs, whatever happens.
-
-    Raises:
-        PydibError: the build cannot even start.
-    """
-    prepared = prepare(recipe)
-    check_machine(prepared)
-    for folder in (recipe.image_cache, paths.lockfiles(recipe.environment)):
-        _make_folder(folder)
-    with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
-        order = Order(prepared=prepared, wishes=wishes, staging_dir=places.staging_dir,
-                      layout=Layout(build_dir=places.build_dir, image_dir=places.image_dir))
-        return run_isolated("pydib.cli.inside", pickle.dumps(order), namespaces=Namespaces(), keep=[places.lock])
-
-
-def _make_folder(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EngineError(f"a cache directory cannot be made: {error.strerror}", where=str(path),
-                          hint="set DIB_IMAGE_CACHE and DIB_LOCKFILES to directories that you may write to") from None
-
-
-# --- doing ------------------------------------------------------------------------------------------------------
-
-
-def carry_out(order: Order, report: events.Reporter) -> None:
-    """Do what the plan says, inside the namespaces."""
-    begun = clock.monotonic()
-    plan = order.prepared.plan
-    report(events.BuildStarted(version=__version__, elements=order.prepared.wanted))
-    report(events.ElementsResolved(elements=plan.resolution.names))
-    for warning in order.prepared.warnings:
-        report(events.Warned(text=warning))
-    report(events.Note(text=f"Building in {order.layout.build_dir}"))
-    with _unwinding(report) as stack:
-        build = Build(order, report, stack)
-        build.make_room()
-        build.record_disk()
-        make_hook_tree(plan.entries, order.layout.hooks, report)
-        for phase in plan.phases:
-            build.actions(phase.before)
-            build.scripts(phase)
-            build.actions(phase.after)
-        if order.prepared.outputs:
-            publish_outputs(order, build.disk_image, report)
-        else:
-            report(events.Note(text="No final image is saved"))
-    report(events.BuildFinished(seconds=clock.monotonic() - begun))
-
-
-@contextmanager
-def _unwinding(report: events.Reporter) -> Iterator[ExitStack]:
-    """A stack whose own failures, while another error ends the build, become warnings: the first error counts."""
-    stack = ExitStack()
-    try:
-        yield stack
-    except BaseException as error:
-        end_strays()
-        try:
-            stack.__exit__(type(error), error, error.__traceback__)
-        except Exception as another:
-            if another is not error:
-                report(events.Warned(text=f"while cleaning up: {another}"))
-        raise
-    stack.close()
 
 
 class Build:
@@ -437,60 +256,3 @@ _ACTIONS: dict[str, Callable[[Build], None]] = {
 }
 
 
-# --- publishing -------------------------------------------------------------------------------------------------
-
-
-def staged(order: Order, kind: str) -> Path:
-    """Where the output of that type is made, before it gets its final name."""
-    return order.staging_dir / order.prepared.recipe.output(kind).name
-
-
-def publish_outputs(order: Order, disk_image: Path, report: events.Reporter) -> None:
-    """Make all outputs in the staging directory, then give each its final name. The raw image goes last: it moves.
-
-    Docker may refuse, so it is asked before anything is published.
-    """
-    kinds = sorted(order.prepared.outputs, key=lambda kind: kind == "raw")
-    for kind in kinds:
-        report(events.StepStarted(step=f"output {kind}"))
-        begun = clock.monotonic()
-        _make_output(order, kind, disk_image)
-        report(events.StepFinished(step=f"output {kind}", seconds=clock.monotonic() - begun))
-    moment = clock.now()
-    for kind in sorted(kinds, key=lambda kind: kind != "docker"):
-        _publish_output(order, kind, moment, report)
-
-
-def _make_output(order: Order, kind: str, disk_image: Path) -> None:
-    recipe, target = order.prepared.recipe, staged(order, kind)
-    if kind == "raw":
-        take_raw(disk_image, target)
-    elif kind == "vhd":
-        make_vhd(disk_image, target, options=recipe.qemu_img_options)
-    elif kind not in PACKED_TYPES:
-        convert(disk_image, target, kind=kind, compress=recipe.compress, compression=recipe.compression,
-                options=recipe.qemu_img_options)
-
-
-def _publish_output(order: Order, kind: str, moment: datetime, report: events.Reporter) -> None:
-    recipe, made = order.prepared.recipe, staged(order, kind)
-    if kind == "docker":
-        import_image(made, name=recipe.docker_target)
-        report(events.Note(text=f"Docker image {recipe.docker_target} imported"))
-        return
-    final = recipe.output(kind)
-    kept = publish(made, final, checksums=recipe.checksums, shown_as=f"{recipe.output_name}.{kind}", moment=moment,
-                   keep_old=not recipe.overwrite_old_image, belongs_to=owner(recipe.environment))
-    if kept:
-        report(events.Note(text=f"The old {final.name} is kept as {kept.name}"))
-    report(events.ImageWritten(path=str(final), kind=kind, size=final.stat().st_blocks * 512))
-
-
-def failure_of(error: BaseException) -> PydibError:
-    """Any error of a build as one that can be told to a user."""
-    if isinstance(error, PydibError):
-        return error
-    if isinstance(error, OSError) and error.errno is not None:
-        hint = "make room, or set TMPDIR to a disk with more of it" if error.errno == 28 else ""
-        return EngineError(f"{error.strerror}", where=os.fsdecode(error.filename or ""), hint=hint)
-    raise error
