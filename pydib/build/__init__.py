@@ -14,13 +14,13 @@ from pathlib import Path
 
 from pydib import __version__, clock, events, paths
 from pydib.build.actions import Build
-from pydib.build.decide import Order, Prepared, check_machine, find_and_resolve, prepare, root_defaults
+from pydib.build.decide import Order, Prepared, check_machine, find_and_resolve, order, prepare, root_defaults
 from pydib.build.outputs import publish_outputs
 from pydib.errors import EngineError, PydibError
+from pydib.host import room
 from pydib.host.namespace import Namespaces, run_isolated
 from pydib.host.script import end_strays
 from pydib.host.workspace import workspace
-from pydib.paths import Layout
 from pydib.recipe import Recipe, Wishes
 from pydib.runner.hooktree import make_hook_tree
 
@@ -38,9 +38,8 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
     for folder in (recipe.image_cache, paths.lockfiles(recipe.environment)):
         _make_folder(folder)
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
-        order = Order(prepared=prepared, wishes=wishes, staging_dir=places.staging_dir,
-                      layout=Layout(build_dir=places.build_dir, image_dir=places.image_dir))
-        return run_isolated("pydib.cli.inside", pickle.dumps(order), namespaces=Namespaces(), keep=[places.lock])
+        payload = pickle.dumps(order(prepared, wishes, places))
+        return run_isolated("pydib.cli.inside", payload, namespaces=Namespaces(), keep=[places.lock])
 
 
 def _make_folder(path: Path) -> None:
@@ -62,6 +61,7 @@ def carry_out(order: Order, report: events.Reporter) -> None:
     for warning in order.prepared.warnings:
         report(events.Warned(text=warning))
     report(events.Note(text=f"Building in {order.layout.build_dir}"))
+    room.enter(order.room)
     with _unwinding(report) as stack:
         build = Build(order, report, stack)
         build.make_room()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydib import blockdev, paths
@@ -12,8 +12,10 @@ from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
 from pydib.errors import ToolMissing
-from pydib.host import machine
+from pydib.host import machine, room
 from pydib.host.command import require_tool
+from pydib.host.room import Operation
+from pydib.host.workspace import Workspace
 from pydib.image.check import check_output
 from pydib.paths import Layout
 from pydib.phase.phases import Phase, load_phases
@@ -40,12 +42,33 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the inner process gets: the build, its places, and what the user wants to see."""
+    """What the inner process gets: the build, its room, its places in there, and what the user wants to see."""
 
     prepared: Prepared
+    room: tuple[Operation, ...]
     layout: Layout
     staging_dir: Path
     wishes: Wishes
+
+
+def order(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:
+    """The order for a build whose directories are `places`.
+
+    The room has another `/` than the host. A build that works right in there is told where the host's lies.
+    """
+    recipe, staging_dir = prepared.recipe, places.staging_dir
+    started_there, written_there = room.is_root(recipe.cwd), room.is_root(recipe.output_stem.parent)
+    if started_there:
+        recipe = replace(recipe, cwd=room.HOST)
+    if written_there:
+        staging_dir = room.on_host(staging_dir)
+        if not started_there or Path(recipe.image_name).is_absolute():
+            recipe = replace(recipe, image_name=str(room.HOST / Path(recipe.image_name).name))
+    return Order(
+        prepared=replace(prepared, recipe=recipe), wishes=wishes, staging_dir=staging_dir,
+        layout=Layout(build_dir=room.BUILD_DIR, image_dir=room.IMAGE_DIR),
+        room=room.furnish(build_dir=places.build_dir, image_dir=places.image_dir,
+                          keep_host=started_there or written_there))
 
 
 def find_and_resolve(recipe: Recipe) -> tuple[Shelf, tuple[str, ...], Resolution]:

@@ -221,3 +221,35 @@ def test_a_phase_may_be_added_by_a_file(builder: Builder) -> None:
     done = subprocess.run(command, env=builder.environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "CHECKED in /" in done.stdout
+
+
+def test_environments_are_the_same_from_build_to_build(builder: Builder) -> None:
+    """Although the directories' real names differ: TMP_BUILD_DIR and its kin are paths in the build's own root."""
+    builder.script("probe", "post-root.d/50-probe", "#!/bin/bash\nenv | sort | sed 's/^/ENV /'\n")
+    seen = []
+    for temporary in (builder.temporary, builder.temporary / "another"):
+        temporary.mkdir(exist_ok=True)
+        done = builder.run("-t", "tar", "tiny-os", "probe", TMPDIR=str(temporary), OVERWRITE_OLD_IMAGE="1")
+        seen.append([line.replace(str(temporary), "TMPDIR") for line in done.stdout.splitlines()
+                     if line.startswith("ENV ")])
+    temporary.rmdir()
+    assert seen[0] == seen[1]
+    assert any(re.fullmatch(r"ENV TMP_BUILD_DIR=/\.pydib/dib_build\.\S{8}", line) for line in seen[0])
+
+
+def test_a_build_that_is_started_in_the_root_directory_leaves_its_outputs_there(builder: Builder) -> None:
+    """As in a container whose working directory is `/`; scripts write beside the output, too (C-110)."""
+    name = f"pydib-test-{os.getpid()}"
+    builder.script("probe", "cleanup.d/50-beside", '#!/bin/bash\nset -eu\nmkdir "$IMAGE_NAME.d"\n')
+    try:
+        for given in (name, f"/{name}"):
+            argv = [*builder.argv(), "-o", given, "-t", "raw", "tiny-os", "probe"]
+            done = subprocess.run(argv, env=builder.environment, capture_output=True, text=True, check=False,
+                                  cwd="/")
+            assert done.returncode == 0, done.stdout
+            assert Path(f"/{name}.raw").is_file()
+            Path(f"/{name}.d").rmdir()
+            Path(f"/{name}.raw").unlink()
+        assert not list(Path("/").glob(".pydib*"))
+    finally:
+        Path(f"/{name}.raw").unlink(missing_ok=True)

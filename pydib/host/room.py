@@ -1,0 +1,163 @@
+"""The room: a root of the build's own, with its directories at paths that are the same in every build.
+
+It is a tmpfs on which each entry of the host's root directory is mounted again, so that scripts find everything where
+it always is; and the build's own directories, wherever they lie, are at `BUILD_DIR` and `IMAGE_DIR`. Environments, and
+what scripts write down from them, are then equal from build to build and from user to user.
+
+What a script makes in `/` itself goes with the room. A build that is started in `/`, or whose output goes there, keeps
+the host's root at `HOST` for it.
+
+`furnish` decides and touches nothing; each of its steps can say what it will do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from pydib.errors import SandboxError
+from pydib.host import kernel
+from pydib.host.workspace import BUILD_PREFIX, IMAGE_PREFIX
+
+OWN = Path("/.pydib")
+BUILD_DIR, IMAGE_DIR = OWN / f"{BUILD_PREFIX}00000000", OWN / f"{IMAGE_PREFIX}00000000"
+HOST = OWN / "host"
+
+
+class Operation(Protocol):
+    """A change to this mount namespace: its text says what it does."""
+
+    def do(self) -> None:
+        """Carry it out; OSError when the kernel refuses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pivot:
+    """A fresh tmpfs, mounted for a moment on `over`, becomes the root; the old root lies at `old` then."""
+
+    over: Path
+    old: Path
+
+    def __str__(self) -> str:
+        return f"make a tmpfs the root, with the old root at {self.old}"
+
+    def do(self) -> None:
+        """Carry it out."""
+        kernel.mount("pydib", self.over, fstype="tmpfs", data="mode=0755,size=16m")
+        old = self.over / self.old.relative_to("/")
+        old.mkdir(parents=True)
+        kernel.pivot_root(self.over, old)
+        os.chdir("/")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bind:
+    """What is at `source`, with all that is mounted in there, at `target` too."""
+
+    source: Path
+    target: Path
+    folder: bool = True
+
+    def __str__(self) -> str:
+        return f"bind {self.source} on {self.target}"
+
+    def do(self) -> None:
+        """Carry it out."""
+        if self.folder:
+            self.target.mkdir(parents=True)
+        else:
+            self.target.touch()
+        kernel.mount(self.source, self.target, flags=kernel.MS_BIND | kernel.MS_REC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A symbolic link at `target` that points to `to`."""
+
+    target: Path
+    to: str
+
+    def __str__(self) -> str:
+        return f"link {self.target} to {self.to}"
+
+    def do(self) -> None:
+        """Carry it out."""
+        self.target.symlink_to(self.to)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forget:
+    """What is mounted on `target` goes, and the folder too."""
+
+    target: Path
+
+    def __str__(self) -> str:
+        return f"unmount {self.target}"
+
+    def do(self) -> None:
+        """Carry it out."""
+        kernel.detach(self.target)
+        self.target.rmdir()
+
+
+def furnish(*, build_dir: Path, image_dir: Path, keep_host: bool = False, root: Path = Path("/")
+            ) -> tuple[Operation, ...]:
+    """The steps that make the room.
+
+    Args:
+        build_dir, image_dir: where the build's directories really lie.
+        keep_host: whether the host's root stays reachable at `HOST`.
+        root: whose entries to look at.
+    """
+    return (
+        Pivot(over=build_dir, old=HOST),
+        *_entries(root),
+        Bind(source=on_host(build_dir), target=BUILD_DIR),
+        Bind(source=on_host(image_dir), target=IMAGE_DIR),
+        *(() if keep_host else (Forget(target=HOST),)),
+    )
+
+
+def is_root(path: Path) -> bool:
+    """Whether `path` is the root directory."""
+    return path.resolve() == Path("/")
+
+
+def on_host(path: Path) -> Path:
+    """Where `path` lies before the room is finished, and afterwards in one that keeps the host's root."""
+    return HOST / path.resolve().relative_to("/")
+
+
+def _entries(root: Path) -> Iterator[Operation]:
+    """Each entry of the root directory once more, but for directories of builds, which come and go."""
+    with os.scandir(root) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        target = Path("/") / entry.name
+        if entry.name.startswith((OWN.name, BUILD_PREFIX, IMAGE_PREFIX)):
+            continue
+        if entry.is_symlink():
+            yield Link(target=target, to=os.readlink(entry.path))
+        else:
+            yield Bind(source=HOST / entry.name, target=target, folder=entry.is_dir())
+
+
+def enter(steps: Iterable[Operation]) -> None:
+    """Carry the steps out, in a mount namespace of our own; our working directory keeps its name.
+
+    Raises:
+        SandboxError: the kernel refuses one of them.
+    """
+    here = os.getcwd()
+    for step in steps:
+        try:
+            step.do()
+        except OSError as error:
+            raise SandboxError(f"the build's own root cannot be made: {error.strerror}", where=str(step),
+                               hint="`pydib doctor` tells what this machine lacks") from None
+    with suppress(OSError):  # it may be gone, or unreachable for us: scripts are told by their own start
+        os.chdir(here)
