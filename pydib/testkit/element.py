@@ -5,90 +5,74 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from pydib.element.hooks import merge, scripts_in
+from pydib import clock
+from pydib.element.hooks import merge, order_key, scripts_in
 from pydib.element.shelf import find_elements
-from pydib.errors import CommandFailed, ToolMissing
 from pydib.events import ignore
-from pydib.host.command import require_tool, run
-from pydib.paths import lib_dir
+from pydib.host.keeper import Done, Keeper, KeeperRefused
+from pydib.paths import lib_dir, phases_dir
+from pydib.phase.phases import Phase, load_phases
 from pydib.runner.hooktree import make_hook_tree
+from pydib.testkit import shell_coverage
 from pydib.testkit.commands import Call
 from pydib.testkit.fake_root import FakeRoot
 from pydib.testkit.hooks import find_element, with_dependencies
-from pydib.testkit.mounts import write_fstab
+from pydib.testkit.imagined import on_the_real_disk
+from pydib.testkit.mounts import KIT, View, host_mounts, target_mounts
+from pydib.testkit.result import Runs, ScriptRun, differences, leaves, written
+from pydib.testkit.session import session
 
 IN_TARGET = frozenset({"pre-install.d", "install.d", "post-install.d", "finalise.d"})
 WITH_TARGET_ROOT = frozenset({"root.d", "cleanup.d"})
 """Only here is TARGET_ROOT set (C-116)."""
 
+WITH_BLOCK_DEVICE = frozenset({"pre-finalise.d", "finalise.d"})
+"""Only here is IMAGE_BLOCK_DEVICE set (C-117)."""
+
 TARGET_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScriptRun:
-    """What one script did.
-
-    Args:
-        script: the script, such as `install.d/10-foo`.
-        exit_code: as a shell sees it (128 + signal).
-        output: stdout and stderr, in the order in which they came.
-        calls: programs with stand-ins that it called, in order.
-        wrote: paths in the fake root that it made or changed, sorted.
-        removed: paths in the fake root that are gone since.
-    """
-
-    script: str
-    exit_code: int
-    output: str
-    calls: tuple[Call, ...] = field(default=())
-    wrote: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ended with 0."""
-        return self.exit_code == 0
-
-    @property
-    def lines(self) -> list[str]:
-        """The calls, one line each."""
-        return [call.line for call in self.calls]
-
-    def called(self, name: str, *words: str) -> bool:
-        """Whether the program `name` was called with `words` among its arguments, in this order."""
-        return any(call.matches(name, *words) for call in self.calls)
-
-
+@on_the_real_disk
 class ElementUnderTest:
     """One element, merged with what it depends on into a hook tree.
 
     What host scripts write into the tree stays for later runs, as it does in a build.
+
+    Args:
+        name: the element.
+        root: the fake root that its scripts get.
+        shelves: directories with elements, the first that has one counts.
+        also: further elements to merge.
+        writable: directories of the test that host scripts may write to, beside the fake root's own.
     """
 
-    def __init__(self, name: str, *, root: FakeRoot, shelves: Sequence[Path], also: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, *, root: FakeRoot, shelves: Sequence[Path], also: Sequence[str] = (),
+                 writable: Sequence[Path] = ()) -> None:
         shelf = find_elements(shelves)
         self.name = name
         self.root = root
         self.directory = find_element(name, shelf).path
         self.hooks = root.base / "build/hooks"
         self._shelves = shelves
+        self._writable = tuple(writable)
         self._elements = with_dependencies((name, *also), shelf)
         if self.hooks.exists():
             raise AssertionError("this fake root has an element already; merge further ones with also=[...]")
-        make_hook_tree(merge(self._elements), self.hooks, ignore)
+        self._entries = merge(self._elements)
+        make_hook_tree(self._entries, self.hooks, ignore)
 
     def run(self, script: str, *, env: Mapping[str, str] | None = None, network: bool = False,
             seconds: int = 60) -> ScriptRun:
         """Run `script`, for example `install.d/10-foo`; where it runs follows from its directory.
 
         Scripts of pre-install.d, install.d, post-install.d and finalise.d run in the target. All others, also those
-        in `bin/`, run on the host: its file system is read-only to them, apart from pytest's temporary directory.
+        in `bin/`, run on the host: they see the ordinary programs, the elements, and what they may write to.
 
         Args:
             env: variables of the build's caller, on top of the engine's and the root's.
@@ -104,32 +88,71 @@ class ElementUnderTest:
         Args:
             side: `target` or `host`, where the directory does not say it.
         """
-        phase = script.split("/")[0]
+        folder = script.split("/")[0]
         if not (self.hooks / script).exists():
             raise AssertionError(f"{self.name} has no {script}; it has {', '.join(self.scripts()) or 'no scripts'}")
-        before, seen = self.root.snapshot(), len(self.root.commands.calls())
-        side = side or ("target" if phase in IN_TARGET else "host")
-        output = self._enter(side, phase, script, arguments, env or {}, network, seconds)
+        commands = self.root.commands
+        before, seen, known = self.root.snapshot(), len(commands.calls()), len(commands.unexpected())
+        side = side or ("target" if folder in IN_TARGET else "host")
+        began = clock.monotonic()
+        done = self._enter(side, folder, script, arguments, env or {}, network, seconds)
+        taken = clock.monotonic() - began
         after = self.root.snapshot()
+        self._judge(done, script, known)
+        calls = tuple(self._placed(call) for call in commands.calls()[seen:])
+        gone = before.keys() - after.keys()
         return ScriptRun(
-            script=script, exit_code=self._exit_code(), output=output, calls=self.root.commands.calls()[seen:],
-            wrote=tuple(sorted(path for path in after if after[path] != before.get(path))),
-            removed=tuple(sorted(path for path in before.keys() - after.keys() if not self.root.exists(path))),
+            script=script, exit_code=done.code, output=done.output, calls=calls, seconds=taken,
+            wrote=written(before, after), removed=tuple(sorted(gone & set(leaves(before)))),
+            changes=differences(before, after),
         )
 
-    def run_phase(self, phase: str, *, env: Mapping[str, str] | None = None) -> list[ScriptRun]:
-        """Run all scripts that this element has in `phase` (`install.d`), in order, up to the first that fails."""
+    def run_phase(self, phase: str, *, env: Mapping[str, str] | None = None) -> Runs:
+        """Run all scripts of `phase` (`install`, or `install.d`), this element's and its dependencies', in order, up
+        to the first that fails."""
+        return self._run_all(self.scripts_of(phase), env)
+
+    def run_all(self, *, env: Mapping[str, str] | None = None) -> Runs:
+        """Run the scripts of all phases in the order of a build, up to the first that fails."""
+        scripts = [script for phase in _phases() for script in self.scripts_of(phase.directory)]
+        return self._run_all(scripts, env)
+
+    def _run_all(self, scripts: Sequence[str], env: Mapping[str, str] | None) -> Runs:
+        before = self.root.snapshot()
         done: list[ScriptRun] = []
-        for script in self.scripts(phase):
+        for script in scripts:
             done.append(self.run(script, env=env))
             if not done[-1].ok:
                 break
-        return done
+        return Runs(runs=tuple(done), changes=differences(before, self.root.snapshot()))
 
     def scripts(self, phase: str = "*.d") -> list[str]:
         """This element's own executable scripts, in the order in which they run (C-083 to C-085)."""
         folders = sorted(folder for folder in self.directory.glob(phase) if folder.is_dir())
-        return [f"{folder.name}/{name}" for folder in folders for name in scripts_in(folder).names]
+        return [f"{folder.name}/{name}" for folder in folders for name in scripts_in(folder).names
+                if folder.name != "environment.d"]
+
+    def scripts_of(self, phase: str) -> list[str]:
+        """The scripts of `phase` in the whole hook tree, in the order in which they run."""
+        folder = phase if phase.endswith(".d") else f"{phase}.d"
+        return [f"{folder}/{name}" for name in sorted(scripts_in(self.hooks / folder).names, key=order_key)]
+
+    def source_of(self, path: str) -> Path | None:
+        """The element's own file that became `path` of the hook tree (or, below /, of the target), or None."""
+        for top in (f"{self.hooks}/", "/tmp/in_target.d/", "/usr/local/"):
+            if path.startswith(top):
+                return self._sources().get(path.removeprefix(top))
+        return None
+
+    def _sources(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for entry in self._entries:
+            if not entry.is_dir:
+                found[entry.target] = entry.source
+            elif "/" in entry.target:
+                found.update({f"{entry.target}/{file.relative_to(entry.source)}": file
+                              for file in entry.source.rglob("*") if file.is_file()})
+        return found
 
     def environment(self, phase: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """The variables that scripts of `phase` start with, before environment.d (C-110 to C-121)."""
@@ -141,11 +164,13 @@ class ElementUnderTest:
             variables.pop("TMPDIR", None)
         else:
             mine = str(self.root.commands.lay_out_host())
-            variables["PATH"] = os.pathsep.join([mine, variables.get("PATH") or os.environ.get("PATH", TARGET_PATH)])
+            variables["PATH"] = os.pathsep.join([mine, variables.get("PATH") or TARGET_PATH])
             variables |= {"BASH_FUNC_die%%": (lib_dir() / "die").read_text().partition("\ndie")[2],
                           "BASH_FUNC_get_image_element_array%%": "() { echo \"" + self._element_array() + "\"; }"}
         if phase in WITH_TARGET_ROOT:
             variables["TARGET_ROOT"] = str(base / "build/mnt")
+        if phase in WITH_BLOCK_DEVICE:
+            variables.setdefault("IMAGE_BLOCK_DEVICE", "/dev/pydib-image")
         return variables
 
     def _engine_environment(self) -> dict[str, str]:
@@ -170,27 +195,52 @@ class ElementUnderTest:
     def _element_array(self) -> str:
         return " ".join(f"[{element.name}]={element.path}" for element in self._elements) + " "
 
-    def _enter(self, side: str, phase: str, script: str, arguments: Sequence[str], env: Mapping[str, str],
-               network: bool, seconds: int) -> str:
-        _need_namespaces()
-        base, kit = self.root.base, self.root.base / "kit"
-        for leftover in ("exit", "refused"):
-            (kit / leftover).unlink(missing_ok=True)
-        if side == "host" and not self.root.filled:
-            side = "bare"
-        lower = self.root.commands.lay_out(base / "lower", self._tools())
-        there = "/" if side == "target" else str(base / "cwd")
-        write_fstab(kit / "fstab", side=side, base=base, root=self.root.directory, kit=kit, hooks=self.hooks,
-                    lower=lower)
-        variables = self.environment("install.d" if side == "target" else phase, env)
+    def _enter(self, side: str, folder: str, script: str, arguments: Sequence[str], env: Mapping[str, str],
+               network: bool, seconds: int) -> Done:
+        keeper, root = _keeper(network), self.root
+        variables = self.environment("install.d" if side == "target" else folder, env)
+        variables["BASH_ENV"] = f"{KIT}/{'trace' if shell_coverage.is_wanted() else 'follow'}"
+        view = self._view(keeper)
         try:
-            return run(
-                "timeout", "--foreground", "--signal=KILL", str(seconds), *_namespaces(network), "/bin/bash",
-                kit / "enter", side, self.root.directory, kit, self.hooks, script, there, *arguments,
-                env=variables, accept=range(256),
-            )
+            if side == "target":
+                top, mounts, procs, hooks, there = (
+                    root.directory, target_mounts(view), [root.directory / "proc"], Path("/tmp/in_target.d"), "/")
+            else:
+                top, hooks, there = keeper.host_root, self.hooks, str(root.base / "cwd")
+                mounts, procs = host_mounts(view, filled=root.filled), [top / "proc"]
+                if root.filled:
+                    procs.append(Path(f"{top}{root.directory}/proc"))
+            return keeper.run(root=top, mounts=mounts, procs=procs, env=variables, cwd=there, seconds=seconds,
+                              argv=["/bin/bash", f"{KIT}/run-one", str(hooks), script, *arguments])
+        except KeeperRefused as error:
+            pytest.skip(error.what)
         finally:
             self._tidy()
+
+    def _view(self, keeper: Keeper) -> View:
+        base = self.root.base
+        visible = [lib_dir().parent, *(element.path for element in self._elements)]
+        return View(root=self.root.directory, base=base, kit=base / "kit", hooks=self.hooks, devices=keeper.devices,
+                    lower=self.root.commands.layers(self._tools(), base / "tools"), attribute=keeper.attribute,
+                    host_root=keeper.host_root, visible=visible, writable=self._writable)
+
+    def _judge(self, done: Done, script: str, known: int) -> None:
+        """Fail the test if the script hung, or called what nobody expected."""
+        shell_coverage.collect(self.root.base / "kit/trace-lines", self.source_of)
+        if done.timed_out:
+            raise AssertionError(f"{script} did not come to an end in its time and was killed\n{done.output}")
+        unexpected = [str(replace(one, at=self._place(one.at))) for one in self.root.commands.unexpected()[known:]]
+        if unexpected:
+            raise AssertionError("\n".join(unexpected))
+
+    def _placed(self, call: Call) -> Call:
+        return replace(call, at=self._place(call.at))
+
+    def _place(self, at: str) -> str:
+        """FILE:LINE with the file as it is called in the hook tree."""
+        for top in (f"{self.hooks}/", "/tmp/in_target.d/"):
+            at = at.removeprefix(top)
+        return "" if at == ":" else at
 
     def _tidy(self) -> None:
         mount_point = self.root.directory / "tmp/in_target.d"
@@ -205,30 +255,15 @@ class ElementUnderTest:
         tools |= {tool.name: tool for tool in own.glob("*")}
         return [tool for tool in tools.values() if tool.is_file()]
 
-    def _exit_code(self) -> int:
-        kit = self.root.base / "kit"
-        if (kit / "refused").exists():
-            pytest.skip(f"this machine: {(kit / 'refused').read_text().strip()}")
-        if not (kit / "exit").exists():
-            raise AssertionError("the script did not come to an end in its time and was killed")
-        return int((kit / "exit").read_text())
-
 
 @cache
-def _need_namespaces() -> None:
+def _phases() -> tuple[Phase, ...]:
+    return load_phases([phases_dir()])
+
+
+def _keeper(network: bool) -> Keeper:
     """Skip the test, and say why, on a machine that makes no namespaces for us."""
     try:
-        run(*_namespaces(False), "true")
-    except (CommandFailed, ToolMissing) as error:
-        pytest.skip(f"this machine makes no namespaces for scripts under test: {error.what}")
-
-
-def _namespaces(network: bool) -> list[str]:
-    """The command that enters the namespaces of one run; an ordinary user gets a user namespace as well."""
-    words = [require_tool("unshare", why="scripts under test run in namespaces"), "--mount", "--pid", "--ipc", "--uts",
-             "--fork", "--kill-child", "--propagation", "private"]
-    if not network:
-        words.append("--net")
-    if os.getuid() != 0:
-        words += ["--user", "--map-root-user"]
-    return words
+        return session().keeper_with_network() if network else session().keeper
+    except KeeperRefused as error:
+        pytest.skip(error.what)

@@ -1,69 +1,92 @@
-"""A fake root: a directory that stands for the target's file system in a test."""
+"""A fake root: a directory that stands for the target's file system in a test.
+
+It lies on a tmpfs where there is one. Files may belong to others than root also when an ordinary user runs the tests:
+then numbers of users are those of the keeper's user namespace.
+"""
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pydib.host.keeper import Keeper, KeeperRefused
+from pydib.host.keeper_process import listing
 from pydib.testkit.commands import Commands
+from pydib.testkit.face import MERGED, Root
+from pydib.testkit.imagined import entries_of, load, on_the_real_disk
+from pydib.testkit.result import Snapshot, leaves
+from pydib.testkit.session import session
 
 MOUNT_POINTS = ("dev", "proc", "sys")
-MERGED = ("bin", "sbin", "lib", "lib64")
-"""Links into /usr that every fake root has, as today's distributions have them."""
+NOT_LOOKED_AT = frozenset(b"/" + name.encode() for name in MOUNT_POINTS)
 
-SKELETON = frozenset({"/tmp", "/usr", *(f"/usr/{name}" for name in MERGED)})
-"""Directories that every fake root has."""
+SKELETON = frozenset(os.fsencode(path) for path in (
+    "/tmp", "/usr", *(f"/usr/{name}" for name in MERGED), *(f"/{name}" for name in MERGED)))
+"""What every fake root has; /bin, /sbin, /lib and /lib64 are links into /usr, as today's distributions have them."""
 
-ROOTS = (Path(__file__).parents[1] / "_data/roots", Path(__file__).parents[2] / "fixtures/roots")
-"""Where the ready roots lie: in a wheel, in a checkout."""
+HOST_FILES = {
+    "passwd": "root:x:0:0:root:/root:/bin/bash\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n",
+    "group": "root:x:0:\nnogroup:x:65534:\n",
+    "hostname": "builder\n",
+    "hosts": "127.0.0.1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+"""The whole /etc of scripts that run on the host, until a test writes more to `base`/etc."""
 
 
-class FakeRoot:
+@on_the_real_disk
+class FakeRoot(Root):
     """A directory with what the test puts into it; scripts of elements see it as the target.
 
-    All paths are the target's own (`/etc/hosts`); symbolic links are followed inside the root, never out of it.
-    Beside the root lie a home, a cache and the hook tree, all below `base`.
+    Symbolic links are followed inside the root, never out of it. Beside the root lie a home, a cache and the hook
+    tree, all below `base`.
 
     Args:
-        base: an empty directory, such as pytest's tmp_path.
+        base: an empty directory.
         shelves: directories with ready roots of the caller's own, looked at before ours.
     """
 
     def __init__(self, base: Path, *, shelves: Iterable[Path] = ()) -> None:
+        super().__init__(tuple(shelves))
         self.base = base
         self.directory = base / "build/mnt"
         self.commands = Commands(base / "kit")
-        self.env: dict[str, str] = {"DISTRO_NAME": "bare", "DIB_RELEASE": "1", "DIB_INIT_SYSTEM": "systemd"}
-        self.filled = False
-        self._shelves = (*shelves, *ROOTS)
-        for name in ("build", "image", "cache", "locks", "home", "cwd", "tmp"):
+        for name in ("build", "image", "cache", "locks", "home", "cwd", "tmp", "etc"):
             (base / name).mkdir(parents=True)
+        for name, text in HOST_FILES.items():
+            (base / "etc" / name).write_text(text)
         self._make_empty_tree()
 
-    def like(self, name: str) -> FakeRoot:
-        """Fill the root from the ready root `name`, and set the variables and programs that it names.
-
-        Raises:
-            LookupError: there is no such ready root; the message names those there are.
-        """
-        description = self._read_ready(name)
+    def fill_from(self, filesystem: Any) -> FakeRoot:
+        """Fill the root with all that is in a filesystem of pyfakefs (its fixture `fs`)."""
         self.filled = True
-        self.env.update({key: str(value) for key, value in description.get("env", {}).items()})
-        self.commands.family(description.get("family", ""))
-        for path, mode in description.get("directories", {}).items():
-            self.mkdir(path, mode=int(str(mode), 8))
-        for path, text in description.get("files", {}).items():
-            self.write(path, text or "")
-        for path, mode in description.get("modes", {}).items():
-            self.chmod(path, int(str(mode), 8))
-        for path, target in description.get("links", {}).items():
-            self.symlink(path, target)
+        for path, (mode, user, group, _, _, _, _, content) in list(entries_of(filesystem)):
+            if stat.S_ISLNK(mode):
+                self.symlink(path, os.fsdecode(content))
+            elif stat.S_ISDIR(mode):
+                self.mkdir(path, stat.S_IMODE(mode) if path != "/tmp" else None)
+            elif stat.S_ISREG(mode):
+                self.write(path, content, stat.S_IMODE(mode))
+            if not stat.S_ISLNK(mode) and path != "/tmp":
+                self._own(path, user, group)
         return self
+
+    def load_into(self, filesystem: Any, at: str = "/") -> None:
+        """Put the root into a filesystem of pyfakefs, so that `open()` and `os.path` of the test see it below `at`."""
+        load(filesystem, self.snapshot().items(), at)
+
+    def split_usr(self) -> None:
+        """See `Root.split_usr`."""
+        for name in MERGED:
+            place = self.directory / name
+            if place.is_symlink():
+                place.unlink()
+                place.mkdir()
+                (self.directory / "usr" / name).rmdir()
 
     def write(self, path: str, text: str | bytes, mode: int | None = None) -> Path:
         """Write a file, with its parent directories; `mode` like 0o600."""
@@ -77,17 +100,13 @@ class FakeRoot:
         self.filled = True
         return file
 
-    def read(self, path: str) -> str:
-        """The file's text; bytes that are not UTF-8 as surrogate escapes.
-
-        Raises:
-            OSError: it is not there, or cannot be read.
-        """
-        return self.path(path).read_text(errors="surrogateescape")
-
     def read_bytes(self, path: str) -> bytes:
-        """The file's bytes."""
-        return self.path(path).read_bytes()
+        """See `Root.read_bytes`."""
+        file = self.path(path)
+        try:
+            return file.read_bytes()
+        except PermissionError:  # it belongs to another user of the keeper's namespace
+            return self._keeper.read(file)
 
     def exists(self, path: str) -> bool:
         """Whether `path` is there; a link to nothing is there as well."""
@@ -117,7 +136,9 @@ class FakeRoot:
             OSError: it is not there.
         """
         found = self.path(path).stat()
-        return found.st_uid, found.st_gid
+        if os.geteuid() == 0:
+            return found.st_uid, found.st_gid
+        return self._keeper.users.inside(found.st_uid), self._keeper.groups.inside(found.st_gid)
 
     def link(self, path: str) -> str | None:
         """Where the symbolic link `path` points, or None when it is no link."""
@@ -147,8 +168,18 @@ class FakeRoot:
         self.path(path).chmod(mode)
 
     def chown(self, path: str, user: int, group: int) -> None:
-        """Set user and group number; needs root."""
-        os.chown(self.path(path), user, group)
+        """Set numbers of user and group. An ordinary user needs subordinate ids for others than root (subuid(5)).
+
+        Raises:
+            OSError: it is not there, or this user cannot do it.
+        """
+        self._own(path, user, group)
+
+    def _own(self, path: str, user: int, group: int) -> None:
+        if os.geteuid() == 0:
+            os.chown(self.path(path), user, group)
+        elif (user, group) != (0, 0) or self.owner(path) != (0, 0):
+            self._keeper.chown(self.path(path), user, group)
 
     def remove(self, path: str) -> None:
         """Delete a file or a link."""
@@ -164,32 +195,24 @@ class FakeRoot:
         return _resolve(self.directory, path)
 
     def tree(self, below: str = "/") -> list[str]:
-        """Paths of all files, links and empty directories below `below`, sorted.
+        """See `Root.tree`."""
+        snapshot = self.snapshot(contents=False)
+        return sorted(path for path in leaves(snapshot) if path.startswith(below.rstrip("/") + "/"))
 
-        What every fake root has (/bin, /dev, an empty /tmp ...) is left out.
-        """
-        return sorted(path for path in self.snapshot() if path.startswith(below.rstrip("/") + "/"))
+    def snapshot(self, *, contents: bool = True) -> Snapshot:
+        """All that is in the root, by path, but for what every fake root has."""
+        found = self._listing(contents)
+        return {os.fsdecode(path): entry for path, entry in found.items() if path not in SKELETON}
 
-    def snapshot(self) -> Mapping[str, tuple[int, ...]]:
-        """What `tree` lists, with marks that change when the entry does."""
-        found: dict[str, tuple[int, ...]] = {}
-        for folder, directories, files in os.walk(self.directory):
-            inside = folder[len(str(self.directory)):]
-            if not inside:
-                directories[:] = [name for name in directories if name not in (*MOUNT_POINTS, *MERGED)]
-            links = [name for name in directories if Path(folder, name).is_symlink()]
-            for name in [*files, *links]:
-                self._mark(found, f"{inside}/{name}")
-            if inside and inside not in SKELETON and not files and not directories:
-                self._mark(found, inside)
-        return found
+    def _listing(self, contents: bool) -> Any:
+        try:
+            return self._keeper.listing(self.directory, contents=contents, skip=NOT_LOOKED_AT)
+        except KeeperRefused:
+            return listing(os.fsencode(self.directory), contents=contents, skip=NOT_LOOKED_AT)
 
-    def _mark(self, found: dict[str, tuple[int, ...]], path: str) -> None:
-        entry = os.lstat(f"{self.directory}{path}")
-        if not (stat.S_ISCHR(entry.st_mode) and entry.st_rdev == 0):
-            who = (entry.st_mode, entry.st_uid, entry.st_gid)
-            what = () if stat.S_ISDIR(entry.st_mode) else (entry.st_ino, entry.st_size, entry.st_mtime_ns)
-            found[path] = (*who, *what)
+    @cached_property
+    def _keeper(self) -> Keeper:
+        return session().keeper
 
     def _make_empty_tree(self) -> None:
         for name in (*MOUNT_POINTS, "usr", "tmp"):
@@ -198,14 +221,6 @@ class FakeRoot:
             (self.directory / name).symlink_to(f"usr/{name}")
             (self.directory / "usr" / name).mkdir()
         (self.directory / "tmp").chmod(0o1777)
-
-    def _read_ready(self, name: str) -> dict[str, Any]:
-        for shelf in self._shelves:
-            file = shelf / f"{name}.yaml"
-            if file.is_file():
-                return dict(yaml.safe_load(file.read_text()))
-        known = sorted({file.stem for shelf in self._shelves for file in shelf.glob("*.yaml")})
-        raise LookupError(f"there is no ready root {name!r}; there are: {', '.join(known) or 'none'}")
 
 
 def _resolve(root: Path, path: str, *, links: int = 40) -> Path:

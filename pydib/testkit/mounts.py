@@ -1,77 +1,118 @@
-"""What a script under test sees: the mounts of its private namespace, written as an fstab that one mount(8) reads."""
+"""What a script under test sees, as mounts: the fake root or a room on the host, and nothing else of this machine."""
 
 from __future__ import annotations
 
 import os
-from functools import cache
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-DEVICE_LINKS = {"fd": "fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
+from pydib.host.keeper import Mount
+
+MERGED = ("bin", "sbin", "lib", "lib64")
+KIT = "/dev/pydib-testkit"
+"""Where scripts find the directory of the stand-ins."""
 
 
-@cache
-def overlay_attribute() -> str:
-    """Where overlayfs keeps its marks: `trusted.` for the machine's root, `user.` in a user namespace (then with the
-    mount option userxattr, see the kernel's Documentation/filesystems/overlayfs.rst)."""
-    mapped = Path("/proc/self/uid_map").read_text().split()
-    return "trusted" if os.getuid() == 0 and mapped == ["0", "0", "4294967295"] else "user"
-
-
-def write_fstab(file: Path, *, side: str, base: Path, root: Path, kit: Path, hooks: Path, lower: str) -> None:
-    """Write the mounts for one run to `file`.
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Where things of one run lie.
 
     Args:
-        side: `target` (hook tree in the target's /tmp), `host` (`base` stays writable there, the target is mounted at
-            `root`) or `bare` (as host, without the target's mounts).
-        base: directory of the test.
         root: the fake root.
+        base: the test's directory: scripts on the host may write there.
         kit: directory of the stand-ins.
         hooks: the hook tree.
-        lower: lower directories of the overlay on `root`/usr, as in its option `lowerdir`.
+        lower: layers below /usr, upper-most first; the machine's own /usr is added.
+        devices: a /dev.
+        attribute: how overlayfs keeps its marks, `user` or `trusted`.
+        host_root: an empty tree that becomes the root of scripts on the host.
+        visible: further directories that these see, read-only.
+        writable: further directories that these may write to.
     """
-    lines = [] if side == "target" else [_line(base, base, "none", "bind")]
-    if side != "bare":
-        lines += _target(base, root, kit, lower)
-    if side == "target":
-        (root / "tmp/in_target.d").mkdir()
-        lines.append(_line(hooks, root / "tmp/in_target.d", "none", "bind,ro"))
-    else:
-        lines.append(_line("proc", "/proc", "proc", "defaults"))  # ours, since the PID namespace is a new one
-    file.write_text("".join(lines))
+
+    root: Path
+    base: Path
+    kit: Path
+    hooks: Path
+    lower: Sequence[Path]
+    devices: Path
+    attribute: str
+    host_root: Path
+    visible: Sequence[Path] = field(default=())
+    writable: Sequence[Path] = field(default=())
 
 
-def _target(base: Path, root: Path, kit: Path, lower: str) -> list[str]:
-    # volatile: unmounting does not wait for the whole disk; such a work directory can be used only once
-    number = len(list(base.glob("work-*")))
-    work = base / f"work-{number}"
-    work.mkdir()
-    options = f"lowerdir={lower},upperdir={root}/usr,workdir={work},volatile"
-    if overlay_attribute() == "user":
-        options += ",userxattr"
-    devices = _device_directory(base)
-    return [
-        _line("overlay", root / "usr", "overlay", options),
-        _line(devices, root / "dev", "none", "bind"),
-        *(_line(f"/dev/{name}", root / "dev" / name, "none", "bind") for name in DEVICES),
-        _line(kit, root / "dev/pydib-testkit", "none", "bind"),
-        _line("proc", root / "proc", "proc", "defaults"),
+def target_mounts(view: View) -> list[Mount]:
+    """For a script that runs in the fake root."""
+    inside = str(view.root / "tmp/in_target.d")
+    return [*_filled(view, view.root), Mount(kind="mkdir", source=inside),
+            Mount(kind="bind-ro", source=str(view.hooks), target=inside)]
+
+
+def host_mounts(view: View, *, filled: bool) -> list[Mount]:
+    """For a script that runs on the host. With `filled` the fake root has its mounts, too, so that chroot works."""
+    top = view.host_root
+    mounts = [
+        Mount(kind="overlay", source="overlay", target=str(top / "usr"), data=_lower(view) + _attribute(view)),
+        *_devices(view, top),
+        Mount(kind="bind-ro", source=str(view.base / "etc"), target=str(top / "etc")),
+        Mount(kind="tmpfs", source="tmpfs", target=str(top / "tmp"), data="mode=1777"),
     ]
+    for place in _outermost((*view.visible, *interpreter())):
+        mounts.append(Mount(kind="bind-ro", source=str(place), target=f"{top}{place}"))
+    for place in (*view.writable, view.base):
+        mounts.append(Mount(kind="bind", source=str(place), target=f"{top}{place}"))
+    if filled:
+        mounts += _filled(view, Path(f"{top}{view.root}"))
+    return [*mounts, Mount(kind="read-only", source=str(top))]
 
 
-def _device_directory(base: Path) -> Path:
-    """A /dev without devices; files stand where the real ones are bound."""
-    devices = base / "dev"
-    if not devices.exists():
-        for name in ("", "pts", "shm", "pydib-testkit"):
-            (devices / name).mkdir()
-        for name in DEVICES:
-            (devices / name).touch()
-        for name, target in DEVICE_LINKS.items():
-            (devices / name).symlink_to(f"/proc/self/{target}")
-    return devices
+def interpreter() -> list[Path]:
+    """Directories that our Python needs, so far as they are not below /usr: element programs run with it."""
+    places = {Path(sys.prefix), Path(sys.base_prefix), Path(os.path.realpath(sys.executable)).parent.parent}
+    return sorted(place for place in places if not place.is_relative_to("/usr") or place.is_relative_to("/usr/local"))
 
 
-def _line(source: Path | str, target: Path | str, kind: str, options: str) -> str:
-    words = (str(source), str(target), kind, options)
-    return " ".join(word.replace("\\", "\\134").replace(" ", "\\040") for word in words) + " 0 0\n"
+def _filled(view: View, root: Path) -> list[Mount]:
+    mounts = []
+    upper = view.root / "usr"
+    mounts.append(_overlay(view, root / "usr", upper, ""))
+    for name in MERGED:
+        if (view.root / name).is_dir() and not (view.root / name).is_symlink():
+            mounts.append(_overlay(view, root / name, view.root / name, name))
+    return [*mounts, *_devices(view, root)]
+
+
+def _overlay(view: View, place: Path, upper: Path, folder: str) -> Mount:
+    # volatile: unmounting does not wait for the disk; such a work directory can be used only once
+    number = sum(1 for _ in view.base.glob("work-*"))
+    work = view.base / f"work-{number}"
+    work.mkdir()
+    data = f"{_lower(view, folder)},upperdir={upper},workdir={work},volatile{_attribute(view)}"
+    return Mount(kind="overlay", source="overlay", target=str(place), data=data)
+
+
+def _lower(view: View, folder: str = "") -> str:
+    places = [layer / folder if folder else layer for layer in (*view.lower, Path("/usr"))]
+    return "lowerdir=" + ":".join(str(place) for place in places if place.is_dir())
+
+
+def _attribute(view: View) -> str:
+    return ",userxattr" if view.attribute == "user" else ""
+
+
+def _devices(view: View, root: Path) -> list[Mount]:
+    return [Mount(kind="bind-ro", source=str(view.devices), target=str(root / "dev")),
+            Mount(kind="tmpfs", source="tmpfs", target=str(root / "dev/shm"), data="mode=1777"),
+            Mount(kind="bind", source=str(view.kit), target=f"{root}{KIT}")]
+
+
+def _outermost(places: Iterable[Path]) -> list[Path]:
+    """Without those that lie in another one."""
+    kept: list[Path] = []
+    for place in sorted({Path(os.path.abspath(place)) for place in places}):
+        if not any(place.is_relative_to(other) for other in kept):
+            kept.append(place)
+    return kept

@@ -1,53 +1,101 @@
-"""The pytest plugin: fixtures `fake_root`, `commands` and `element`. Installed through the entry point `pytest11`."""
+"""The pytest plugin: fixtures `fake_root`, `commands`, `element` and `image`. Installed through entry point `pytest11`.
+
+pytest loads this module in every run on a machine with pydib, so it imports nothing before a test asks for it.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pydib.paths import elements_dir
-from pydib.testkit.commands import Commands
-from pydib.testkit.element import ElementUnderTest
-from pydib.testkit.fake_root import FakeRoot
+if TYPE_CHECKING:
+    from pydib.testkit.commands import Commands
+    from pydib.testkit.element import ElementUnderTest
+    from pydib.testkit.face import Root
+
+MARKER = "fake_root(kind): with `imagined` the fixture fake_root is a filesystem of pyfakefs, not a directory on disk"
+
+_RUNNING: list[pytest.Config] = []
+"""One, or more where a test runs pytest itself."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--elements-path`."""
-    parser.addoption("--elements-path", default="",
-                     help="directories with elements for the fixture `element`, like ELEMENTS_PATH")
+    """Add our options."""
+    group = parser.getgroup("pydib", "elements of disk images")
+    group.addoption("--elements-path", default="",
+                    help="directories with elements for the fixture `element`, like ELEMENTS_PATH")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make our marker known."""
+    config.addinivalue_line("markers", MARKER)
+    _RUNNING.append(config)
+
+
+def pytest_unconfigure() -> None:
+    """End what tests shared, if any did."""
+    _RUNNING.pop()
+    module = sys.modules.get("pydib.testkit.session")
+    if module is not None and not _RUNNING:
+        module.end_session()
 
 
 @pytest.fixture
-def fake_root(tmp_path: Path, request: pytest.FixtureRequest) -> FakeRoot:
+def fake_root(request: pytest.FixtureRequest) -> Iterator[Root]:
     """An empty fake root; `fake_root.like("debian-12")` fills it."""
-    base = tmp_path / "pydib"
-    base.mkdir()
-    return FakeRoot(base, shelves=[request.path.parent / "roots"])
+    from pydib.testkit.commands import Commands
+    from pydib.testkit.fake_root import FakeRoot
+    from pydib.testkit.imagined import ImaginedRoot, real_disk
+    from pydib.testkit.session import session
+
+    shelves = [request.path.parent / "roots"]
+    with real_disk():
+        base = session().new_directory("root")
+    try:
+        if _is_imagined(request):
+            with real_disk():
+                commands = Commands(base / "kit")
+            yield ImaginedRoot(request.getfixturevalue("fs"), commands, shelves=shelves)
+        else:
+            yield FakeRoot(base, shelves=shelves)
+    finally:
+        with real_disk():
+            session().remove(base)
 
 
 @pytest.fixture
-def commands(fake_root: FakeRoot) -> Commands:
+def commands(fake_root: Root) -> Commands:
     """The stand-ins for programs of this test's fake root."""
     return fake_root.commands
 
 
 @pytest.fixture
-def element(fake_root: FakeRoot, request: pytest.FixtureRequest) -> Callable[..., ElementUnderTest]:
-    """`element("base")` is that element over this test's fake root; `also=["dpkg"]` merges further ones."""
-    shelves = _shelves(request)
+def element(fake_root: Any, request: pytest.FixtureRequest) -> Callable[..., ElementUnderTest]:
+    """`element("base")` is that element over this test's fake root; `also=["dpkg"]` merges further ones, and
+    `shelves=[DIRECTORY]` says where to look first."""
+    from pydib.testkit.element import ElementUnderTest
+    from pydib.testkit.imagined import real_disk
+    from pydib.testkit.shelves import shelves_of
 
-    def make(name: str, *, also: tuple[str, ...] | list[str] = ()) -> ElementUnderTest:
-        return ElementUnderTest(name, root=fake_root, shelves=shelves, also=also)
+    with real_disk():
+        usual = shelves_of(request.path, str(request.config.getoption("--elements-path")))
+        place = request.getfixturevalue("tmp_path")
+
+    def make(name: str, *, also: Sequence[str] = (), shelves: Sequence[Path] = ()) -> Any:
+        places = [*shelves, *usual]
+        if _is_imagined(request):
+            from pydib.testkit.imagined_element import ImaginedElement
+
+            return ImaginedElement(name, root=fake_root, shelves=places, also=also)
+        return ElementUnderTest(name, root=fake_root, shelves=places, also=also, writable=[place])
 
     return make
 
 
-def _shelves(request: pytest.FixtureRequest) -> list[Path]:
-    """Where elements are looked for: beside the test's own element, the option, ELEMENTS_PATH, ours."""
-    given = f"{request.config.getoption('--elements-path')}:{os.environ.get('ELEMENTS_PATH', '')}"
-    beside = [parent.parent.parent for parent in request.path.parents if parent.name == "tests"]
-    places = [*beside, *(Path(place) for place in given.split(os.pathsep) if place), elements_dir()]
-    return list(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
+def _is_imagined(request: pytest.FixtureRequest) -> bool:
+    marker = request.node.get_closest_marker("fake_root")
+    return marker is not None and marker.args[:1] == ("imagined",)

@@ -53,8 +53,8 @@ def cache_url(fake_root, element, commands):
 
 
 @pytest.mark.contract("C-268")
-def test_a_file_is_downloaded_once(cache_url, server, tmp_path):
-    target = tmp_path / "pydib/cache/deep/file"
+def test_a_file_is_downloaded_once(cache_url, server, fake_root):
+    target = fake_root.base / "cache/deep/file"
     assert cache_url(f"{server}/file", target).ok
     assert target.read_bytes() == b"first"
     assert target.stat().st_mtime == MODIFIED
@@ -66,8 +66,8 @@ def test_a_file_is_downloaded_once(cache_url, server, tmp_path):
     assert [entry.name for entry in target.parent.iterdir()] == ["file"]
 
 
-def test_what_is_older_here_is_downloaded_again(cache_url, server, tmp_path):
-    target = tmp_path / "pydib/cache/file"
+def test_what_is_older_here_is_downloaded_again(cache_url, server, fake_root):
+    target = fake_root.base / "cache/file"
     target.write_text("old")
     os.utime(target, (MODIFIED - 10, MODIFIED - 10))
     assert cache_url(f"{server}/file", target).ok
@@ -76,8 +76,8 @@ def test_what_is_older_here_is_downloaded_again(cache_url, server, tmp_path):
 
 @pytest.mark.parametrize(("path", "code"), [("missing", 44), ("broken", 1)])
 @pytest.mark.contract("C-268")
-def test_failures_leave_what_is_there(cache_url, server, tmp_path, path, code):
-    target = tmp_path / "pydib/cache/file"
+def test_failures_leave_what_is_there(cache_url, server, fake_root, path, code):
+    target = fake_root.base / "cache/file"
     target.write_text("old")
     run = cache_url(f"{server}/{path}", target)
     assert run.exit_code == code
@@ -86,18 +86,18 @@ def test_failures_leave_what_is_there(cache_url, server, tmp_path, path, code):
     assert [entry.name for entry in target.parent.iterdir()] == ["file"]
 
 
-def test_nobody_there_is_a_failure(cache_url, tmp_path):
-    assert cache_url("http://127.0.0.1:9/file", tmp_path / "pydib/cache/file").exit_code == 1
+def test_nobody_there_is_a_failure(cache_url, fake_root):
+    assert cache_url("http://127.0.0.1:9/file", fake_root.base / "cache/file").exit_code == 1
 
 
-def test_caches_on_the_way_can_be_passed_over(cache_url, server, tmp_path):
-    cache_url("-f", f"{server}/file", tmp_path / "pydib/cache/file")
+def test_caches_on_the_way_can_be_passed_over(cache_url, server, fake_root):
+    cache_url("-f", f"{server}/file", fake_root.base / "cache/file")
     assert "no-cache" in Server.seen[0]["Cache-Control"]
 
 
 @pytest.mark.contract("C-268")
-def test_local_files_are_taken(cache_url, tmp_path):
-    source, target = tmp_path / "source", tmp_path / "pydib/cache/file"
+def test_local_files_are_taken(cache_url, fake_root, tmp_path):
+    source, target = tmp_path / "source", fake_root.base / "cache/file"
     source.write_text("local")
     assert cache_url(f"file://{source}", target).ok
     assert target.read_text() == "local"
@@ -106,8 +106,8 @@ def test_local_files_are_taken(cache_url, tmp_path):
 
 
 @pytest.mark.contract("C-268")
-def test_a_pipe_is_fed(cache_url, server, tmp_path):
-    pipe, got = tmp_path / "pydib/cache/pipe", []
+def test_a_pipe_is_fed(cache_url, server, fake_root):
+    pipe, got = fake_root.base / "cache/pipe", []
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: got.append(Path(pipe).read_bytes()), daemon=True)
     reader.start()

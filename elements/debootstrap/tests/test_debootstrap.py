@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import tarfile
-from pathlib import Path
 
 import pytest
 
@@ -139,7 +138,8 @@ def test_a_kept_result_is_used(bootstrap, fake_root, variable):
 
 def test_the_build_hosts_name_servers_are_forgotten(fake_root, element):
     fake_root.like("debian-12")
-    fake_root.write("/etc/resolv.conf", Path("/etc/resolv.conf").read_text())
+    (fake_root.base / "etc/resolv.conf").write_text("nameserver 192.0.2.99\n")
+    fake_root.write("/etc/resolv.conf", "nameserver 192.0.2.99\n")
     debootstrap = element("debootstrap")
     assert debootstrap.run("root.d/99-forget-build-host").removed == ("/etc/resolv.conf",)
     fake_root.write("/etc/resolv.conf", "nameserver 192.0.2.1\n# mine\n")
