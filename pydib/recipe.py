@@ -13,6 +13,8 @@ from pydib.errors import RecipeError
 
 QCOW2_COMPRESSIONS = ("zlib", "zstd")
 CHECKSUMS = ("md5", "sha256")
+ASSEMBLE = ("auto", "tree", "device")
+"""How the disk is made: from the finished tree, or by copying it onto a block device; auto decides."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -57,6 +59,7 @@ class Recipe:
     overwrite_old_image: bool = False
     block_device_config: str = ""
     block_size_bytes: int | None = None
+    assemble: str = "auto"
     elements_path: tuple[Path, ...] = ()
     phases_path: Path | None = None
     arguments: tuple[str, ...] = ()
@@ -138,6 +141,13 @@ def checksums(text: str) -> tuple[str, ...]:
     return chosen
 
 
+def assemble(text: str, *, name: str) -> str:
+    """The mode of assembly that a user gave as `name`; empty is auto."""
+    if (text or "auto") not in ASSEMBLE:
+        raise RecipeError(f"there is no mode of assembly {text!r}", where=name, hint=f"use {', '.join(ASSEMBLE)}")
+    return text or "auto"
+
+
 def number(text: str, *, name: str, unit: str) -> float:
     """A number that a user gave for `name`, in `unit`; decimals are allowed (C-022)."""
     try:
@@ -208,6 +218,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "root_label": env.get("ROOT_LABEL", ""),
         "fs_type": env.get("FS_TYPE") or "ext4",
         "block_device_config": env.get("DIB_BLOCK_DEVICE_CONFIG", ""),
+        "assemble": assemble(env.get("DIB_ASSEMBLE", ""), name="DIB_ASSEMBLE"),
         "docker_target": env.get("DOCKER_TARGET", ""),
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
         "image_name": env.get("IMAGE_NAME") or "image",

@@ -7,7 +7,12 @@
     with blockdev.assembled(graph, image_dir=..., size_bytes=..., mount_base=..., report=reporter) as disk:
         disk.image_block_device
 
-Thinking (document, config, checks, graph, table, filesystem) and acting (create, machine) are apart: `load` and
+Without a block device, from the finished tree (tree mode):
+
+    blockdev.prepare_tree(graph, tree)
+    image = blockdev.assemble_tree(graph, tree=tree, image_dir=..., work_dir=..., size_bytes=..., report=reporter)
+
+Thinking (document, config, checks, graph, table, filesystem) and acting (create, tree, machine) are apart: `load` and
 `graph.layouts` need no device and no root.
 """
 
@@ -20,6 +25,7 @@ from pydib.blockdev.create.assemble import AssembledDisk, assembled
 from pydib.blockdev.filesystem import RootDefaults, journal_mib, mkfs_command, mkfs_options
 from pydib.blockdev.graph import Answers, Graph, ImageLayout
 from pydib.blockdev.machine import check_machine
+from pydib.blockdev.tree.assemble import assemble_tree, prepare_tree
 
 
 def load(text: str | None, *, root: RootDefaults | None = None, where: str = "",
@@ -43,6 +49,7 @@ def load(text: str | None, *, root: RootDefaults | None = None, where: str = "",
 
 
 __all__ = [
-    "DEFAULT_CONFIG", "Answers", "AssembledDisk", "Choice", "Graph", "ImageLayout", "RootDefaults", "assembled",
-    "check_machine", "choose", "journal_mib", "load", "mkfs_command", "mkfs_options",
+    "DEFAULT_CONFIG", "Answers", "AssembledDisk", "Choice", "Graph", "ImageLayout", "RootDefaults",
+    "assemble_tree", "assembled", "check_machine", "choose", "journal_mib", "load", "mkfs_command", "mkfs_options",
+    "prepare_tree",
 ]

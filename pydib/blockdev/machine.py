@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from pydib.blockdev.create.partitions import has_device_mapper
+from pydib.blockdev.filesystem import EXT, FAT
 from pydib.blockdev.graph import Graph
 from pydib.blockdev.nodes import Partitioning
 from pydib.errors import ToolMissing
@@ -33,6 +34,8 @@ def check_machine(graph: Graph, *, devices: bool = True) -> None:
         require_tool("sfdisk", why="it writes the partition table")
     if devices:
         _check_devices(graph)
+    else:
+        _check_tree_tools(graph)
 
 
 def _check_devices(graph: Graph) -> None:
@@ -43,6 +46,13 @@ def _check_devices(graph: Graph) -> None:
         if not can_mount(fs_type):
             raise ToolMissing(f"this kernel cannot mount {fs_type}", where="the block-device configuration",
                               hint=f"load the kernel's module for {fs_type}, or run on a kernel that has it")
+
+
+def _check_tree_tools(graph: Graph) -> None:
+    types = {found.filesystem.type for found in graph.filesystems()}
+    for tool, some in (("debugfs", EXT), ("mcopy", FAT)):
+        if types & set(some):
+            require_tool(tool, why="it puts the tree into filesystems")
 
 
 def _check_lvm() -> None:

@@ -63,6 +63,7 @@ class Params:
         root_fs_type, root_label: of the root filesystem, where the configuration does not say; empty: the default.
         root_fs_opts: all words for mkfs of the root filesystem; None: as a build chooses them (C-225).
         image_size_kib: size of images that have none of their own; None: not known yet.
+        tree_mode: the disk is made from the tree when all scripts have run, so it can be asked for nothing.
     """
 
     config: Path
@@ -73,6 +74,7 @@ class Params:
     root_label: str = ""
     root_fs_opts: tuple[str, ...] | None = None
     image_size_kib: int | None = None
+    tree_mode: bool = False
 
 
 def state_dir(build_dir: Path) -> Path:
@@ -84,17 +86,19 @@ def state_dir(build_dir: Path) -> Path:
 
 
 def record(path: Path, graph: Graph, *, build_dir: Path, image_dir: Path, mount_base: Path,
-           size_bytes: int = 0) -> None:
+           size_bytes: int = 0, tree_mode: bool = False) -> None:
     """Write the parameters of a build, its configuration beside them, and config.json (C-123, C-206, C-223).
 
     Args:
         path: the file for the parameters.
         size_bytes: of images that have no size of their own; 0: not known yet.
+        tree_mode: whether the disk is made without a block device.
     """
     params = Params(
         config=path.with_name("config.yaml"), image_dir=image_dir, build_dir=build_dir, mount_base=mount_base,
         root_fs_type=graph.answers.root_fstype, root_label=graph.answers.root_label,
-        image_size_kib=size_bytes // KIB or None, root_fs_opts=_root_options(graph, size_bytes) if size_bytes else None)
+        image_size_kib=size_bytes // KIB or None, tree_mode=tree_mode,
+        root_fs_opts=_root_options(graph, size_bytes) if size_bytes else None)
     write_params(path, params)
     params.config.write_text(yaml.safe_dump(config_of(graph), sort_keys=False), encoding="utf-8")
     write_config(state_dir(build_dir), graph)
@@ -117,6 +121,8 @@ def write_params(path: Path, params: Params) -> None:
     }
     if params.image_size_kib is not None:
         values["image-size"] = f"{params.image_size_kib}KiB"
+    if params.tree_mode:
+        values["assemble"] = "tree"
     if params.root_fs_opts is not None:
         values["root-fs-opts"] = shlex.join(params.root_fs_opts)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,7 +145,8 @@ def read_params(path: Path) -> Params:
         config=Path(text["config"]), image_dir=Path(text["image-dir"]), build_dir=Path(text["build-dir"]),
         mount_base=Path(text["mount-base"]), root_fs_type=text.get("root-fs-type", ""),
         root_label=text.get("root-label", ""), root_fs_opts=_words(text.get("root-fs-opts"), path),
-        image_size_kib=parse_size(text["image-size"]) // KIB if text.get("image-size") else None)
+        image_size_kib=parse_size(text["image-size"]) // KIB if text.get("image-size") else None,
+        tree_mode=text.get("assemble") == "tree")
 
 
 def _yaml_map(path: Path) -> Mapping[str, object]:
@@ -381,11 +388,14 @@ def answer(symbol: str, params: Params) -> str | None:
         return _answer_before(symbol, load_graph(params))
     state = read_state(state_dir(params.build_dir))
     if state is None:
-        raise BlockDeviceError(NO_STATE, where=f"getval {symbol}", hint=_hint(symbol))
+        raise BlockDeviceError(NO_STATE, where=f"getval {symbol}", hint=_hint(symbol, params.tree_mode))
     return _answer_after(symbol, devices_of(state)) if symbol in AFTER else None
 
 
-def _hint(symbol: str) -> str:
+def _hint(symbol: str, tree_mode: bool) -> str:
+    if symbol in AFTER and tree_mode:
+        return ("in tree mode there is no block device: the disk is made from the tree when all scripts have run. "
+                "Build with --assemble device, or let a script in image-file.d change the disk's file, IMAGE_FILE")
     if symbol in AFTER:
         return "the disk is made after the phase block-device; ask from pre-finalise on"
     return f"there is no such symbol; known are {', '.join((*BEFORE, *AFTER))}"

@@ -13,7 +13,7 @@ from pydib.build.decide import Order
 from pydib.build.outputs import staged
 from pydib.errors import EngineError
 from pydib.host import machine
-from pydib.host.mount import mounted
+from pydib.host.mount import mounted, unmount_below
 from pydib.host.script import Job, Launcher, end_strays
 from pydib.image.check import aci_manifest, gzip_program
 from pydib.image.pack import pack
@@ -49,8 +49,13 @@ class Build:
             self.recipe, {element.name: element.path for element in self.plan.resolution.elements}, self.layout,
             python=sys.executable, answers=self._answers())
         self.disk_variables: dict[str, str] = {}
-        self.disk_image = Path()
+        self.disk_image: Path | None = None
         self.size_bytes = 0
+
+    @property
+    def finished_tree(self) -> Path:
+        """The tree after the phase post-root. In tree mode it stays where it is."""
+        return self.layout.mount if self.order.prepared.in_tree_mode else self.layout.built
 
     def _answers(self) -> dict[str, str]:
         answers = self.graph.answers
@@ -74,15 +79,16 @@ class Build:
     def record_disk(self) -> None:
         """Write down what scripts may ask of the disk (C-206, C-223)."""
         disk_state.record(self.layout.block_device_params, self.graph, build_dir=self.layout.build_dir,
-                          image_dir=self.layout.image_dir, mount_base=self.layout.mount, size_bytes=self.size_bytes)
+                          image_dir=self.layout.image_dir, mount_base=self.layout.mount, size_bytes=self.size_bytes,
+                          tree_mode=self.order.prepared.in_tree_mode)
 
     # scripts
 
     def scripts(self, phase: Phase) -> None:
         """Run the scripts of `phase`, and end what they left running. Host phases without a folder have break points
-        too; target phases then do not happen at all (C-105, C-171)."""
+        too; target phases, and optional ones, then do not happen at all (C-105, C-171)."""
         in_target = phase.where == "target"
-        if in_target and not (self.layout.hooks / phase.directory).is_dir():
+        if (in_target or phase.optional) and not (self.layout.hooks / phase.directory).is_dir():
             return
         run = self._phase_run(phase)
         host = Place(env={**self.env, **self.disk_variables}, cwd=str(self.recipe.cwd))
@@ -107,6 +113,8 @@ class Build:
             env["TARGET_ROOT"] = str(self.layout.mount)
         if "IMAGE_BLOCK_DEVICE" in phase.variables:
             env.update(self.disk_variables)
+        if "IMAGE_FILE" in phase.variables and self.disk_image:
+            env["IMAGE_FILE"] = str(self.disk_image)
         return environment.for_target(env) if phase.where == "target" else env
 
     def _end_strays(self, phase: Phase) -> None:
@@ -157,12 +165,15 @@ class Build:
             raise error
 
     def release_tree(self) -> None:
-        """Unmount all, and move the tree aside."""
+        """Unmount all, and move the tree aside. In tree mode it stays, and `built` leads to it (C-151)."""
         self.system.close()
         target.release_tree(self.layout.mount)
         for variable in ("EXTRA_DETACH", "EXTRA_UNMOUNT"):
             self._detach(self.recipe.environment.get(variable, ""))
-        self.layout.mount.rename(self.layout.built)
+        if self.order.prepared.in_tree_mode:
+            self.layout.built.symlink_to(self.layout.mount.name)
+        else:
+            self.layout.mount.rename(self.layout.built)
 
     def _detach(self, command: str) -> None:
         """Run what the caller wants run when the tree is unmounted (C-026): a command, its words split at blanks."""
@@ -173,7 +184,7 @@ class Build:
         """Decide the size of the disk image from the tree (C-224)."""
         recipe, names = self.recipe, " ".join(self.plan.resolution.names)
         given = recipe.image_size_gib
-        tree_kib = 0 if given is not None else target.tree_size_kib(self.layout.built)
+        tree_kib = 0 if given is not None else target.tree_size_kib(self.finished_tree)
         size_kib = sizes.image_size_kib(
             tree_kib=tree_kib, given_gib=given, extra_mib=recipe.image_extra_size_mib,
             journal_mib=recipe.journal_size_mib or sizes.DEFAULT_JOURNAL_MIB,
@@ -187,7 +198,7 @@ class Build:
     def _show_usage(self) -> None:
         full = truth(self.recipe.environment.get("DIB_SHOW_IMAGE_USAGE_FULL", ""))
         if full or truth(self.recipe.environment.get("DIB_SHOW_IMAGE_USAGE", "")):
-            for line in target.usage(self.layout.built, full=full).splitlines():
+            for line in target.usage(self.finished_tree, full=full).splitlines():
                 self.report(events.Note(text=line))
 
     def create_disk(self) -> None:
@@ -212,6 +223,11 @@ class Build:
         """Copy the tree onto the disk."""
         target.copy_tree(self.layout.built, self.layout.mount)
 
+    def write_fstab(self) -> None:
+        """Tree mode: the tree becomes what a mounted disk would show."""
+        self.layout.built.unlink()
+        blockdev.prepare_tree(self.graph, self.layout.mount)
+
     def restore_resolv_conf(self) -> None:
         """Give the image its own resolv.conf back."""
         target.restore_resolv_conf(self.layout.mount)
@@ -224,7 +240,7 @@ class Build:
         """Make the outputs that are made of the tree; /dev and the like belong to the host and are unmounted first."""
         kinds = [kind for kind in self.order.prepared.outputs if kind in PACKED_TYPES]
         if kinds:
-            self.system_on_disk.close()
+            self._release_system()
         for kind in kinds:
             pack(self.layout.mount, staged(self.order, kind), kind=kind, gzip=gzip_program(self.recipe),
                  manifest=aci_manifest(self.recipe))
@@ -235,8 +251,28 @@ class Build:
     def release_disk(self) -> None:
         """Unmount and detach the disk."""
         self._detach(self.recipe.environment.get("EXTRA_DETACH", ""))
-        self.system_on_disk.close()
+        self._release_system()
         self.disk_stack.close()
+
+    def _release_system(self) -> None:
+        """Unmount proc, dev and sys, from the disk or from the tree."""
+        self.system_on_disk.close()
+        self.system.close()
+
+    def assemble_disk(self) -> None:
+        """Tree mode: make the disk from the tree, unless no output is made of it."""
+        self._detach(self.recipe.environment.get("EXTRA_DETACH", ""))
+        self._release_system()
+        left = unmount_below(self.layout.mount, itself=False)
+        if left:
+            self.report(events.Note(text=f"unmounted what was left in the tree: {', '.join(map(str, left))}"))
+        if not self.order.prepared.needs_disk:
+            return
+        work = self.layout.build_dir / "filesystems"
+        work.mkdir()
+        self.disk_image = blockdev.assemble_tree(
+            self.graph, tree=self.layout.mount, image_dir=self.layout.image_dir, work_dir=work,
+            size_bytes=self.size_bytes, report=self.report)
 
 
 _ACTIONS: dict[str, Callable[[Build], None]] = {
@@ -253,6 +289,8 @@ _ACTIONS: dict[str, Callable[[Build], None]] = {
     "tidy-tree": Build.tidy_tree,
     "pack-tree": Build.pack_tree,
     "release-disk": Build.release_disk,
+    "write-fstab": Build.write_fstab,
+    "assemble-disk": Build.assemble_disk,
 }
 
 

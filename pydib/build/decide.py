@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydib import blockdev, paths
 from pydib.blockdev import Graph, RootDefaults
+from pydib.build.mode import Assembly, decide_assembly
 from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
@@ -18,19 +19,20 @@ from pydib.host.room import Operation
 from pydib.host.workspace import Workspace
 from pydib.image.check import check_output
 from pydib.paths import Layout
-from pydib.phase.phases import Phase, load_phases
-from pydib.phase.plan import Plan, make_plan
+from pydib.phase.phases import Phase, load_phases, phases_in_mode
+from pydib.phase.plan import Plan, make_plan, needs_disk
 from pydib.recipe import Recipe, Wishes
 from pydib.runner.breaks import breaks_from
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A build that is decided: the recipe, its plan, and its disk."""
+    """A build that is decided: the recipe, its plan, its disk, and how that is made."""
 
     recipe: Recipe
     plan: Plan
     graph: Graph
+    assembly: Assembly
     wanted: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
@@ -38,6 +40,16 @@ class Prepared:
     def outputs(self) -> tuple[str, ...]:
         """The types of the outputs, in order; none for ramdisks and with `no-final-image` (C-066)."""
         return tuple(step.name for step in self.plan.steps if step.kind == "output")
+
+    @property
+    def in_tree_mode(self) -> bool:
+        """Whether the disk is made from the finished tree."""
+        return self.assembly.mode == "tree"
+
+    @property
+    def needs_disk(self) -> bool:
+        """Whether an output is made of the disk image."""
+        return needs_disk(self.outputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +104,12 @@ def prepare(recipe: Recipe) -> Prepared:
                              arch=recipe.arch)
     graph = blockdev.load(choice.text, where=choice.where, root=root_defaults(recipe),
                           sector_bytes=recipe.block_size_bytes)
+    assembly = decide_assembly(recipe.assemble, graph, entries, phases)
+    phases = phases_in_mode(phases, assembly.mode)
     plan = make_plan(recipe, resolution, entries, phases)
-    return Prepared(recipe=recipe, plan=plan, graph=graph, wanted=wanted,
-                    warnings=(*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases)))
+    told = (*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases), assembly.warning)
+    return Prepared(recipe=recipe, plan=plan, graph=graph, assembly=assembly, wanted=wanted,
+                    warnings=tuple(filter(None, told)))
 
 
 def _overrides(resolution: Resolution) -> list[str]:
@@ -129,6 +144,6 @@ def check_machine(prepared: Prepared) -> None:
         require_tool(tool, why="the build runs in its own namespaces")
     for kind in prepared.outputs:
         check_output(prepared.recipe, kind)
-    blockdev.check_machine(prepared.graph)
+    blockdev.check_machine(prepared.graph, devices=not prepared.in_tree_mode)
 
 

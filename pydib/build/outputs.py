@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydib import clock, events
 from pydib.build.decide import Order
+from pydib.errors import ImageError
 from pydib.image.convert import convert, take_raw
 from pydib.image.docker import import_image
 from pydib.image.publish import owner, publish
@@ -19,7 +20,7 @@ def staged(order: Order, kind: str) -> Path:
     return order.staging_dir / order.prepared.recipe.output(kind).name
 
 
-def publish_outputs(order: Order, disk_image: Path, report: events.Reporter) -> None:
+def publish_outputs(order: Order, disk_image: Path | None, report: events.Reporter) -> None:
     """Make all outputs in the staging directory, then give each its final name. The raw image goes last: it moves.
 
     Docker may refuse, so it is asked before anything is published.
@@ -35,13 +36,18 @@ def publish_outputs(order: Order, disk_image: Path, report: events.Reporter) -> 
         _publish_output(order, kind, moment, report)
 
 
-def _make_output(order: Order, kind: str, disk_image: Path) -> None:
+def _make_output(order: Order, kind: str, disk_image: Path | None) -> None:
     recipe, target = order.prepared.recipe, staged(order, kind)
+    if kind in PACKED_TYPES:
+        return  # made of the tree already
+    if disk_image is None:
+        raise ImageError("there is no disk image", where=str(target),
+                         hint="a phase file must have the action create-disk, and release-disk after it")
     if kind == "raw":
         take_raw(disk_image, target)
     elif kind == "vhd":
         make_vhd(disk_image, target, options=recipe.qemu_img_options)
-    elif kind not in PACKED_TYPES:
+    else:
         convert(disk_image, target, kind=kind, compress=recipe.compress, compression=recipe.compression,
                 options=recipe.qemu_img_options)
 

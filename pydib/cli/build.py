@@ -50,6 +50,8 @@ _OPTIONS = (
     click.option("-x", "--trace", count=True, help="Trace scripts; twice for more."),
     click.option("--phases", "phases_path", type=click.Path(path_type=Path), help="A folder with more phase files."),
     click.option("--block-device-config", metavar="YAML|file://PATH", help="The disk's layout."),
+    click.option("--assemble", type=click.Choice(recipe.ASSEMBLE),
+                 help="Make filesystems from the tree, or copy it onto a block device; auto decides."),
 )
 
 

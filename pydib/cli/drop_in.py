@@ -24,8 +24,8 @@ DIBS_LONG = (
     "max-online-resize=", "mkfs-options=", "qemu-img-options=", "ramdisk-element=", "root-label=", "install-type=",
     "docker-target=", "logfile=",
 )
-LONG = (*DIBS_LONG, "image-extra-size=", "mkfs-journal-size=")
-"""With the two that DIB tells of in its help, and then refuses (C-006)."""
+LONG = (*DIBS_LONG, "image-extra-size=", "mkfs-journal-size=", "assemble=")
+"""With the two that DIB tells of in its help, and then refuses (C-006), and one of ours."""
 
 USAGE = """\
 Usage: {name} [OPTION]... [ELEMENT]...
@@ -60,6 +60,8 @@ Options:
   --ramdisk-element NAME    the element that makes a ramdisk (default: ramdisk)
   --install-type TYPE       default install type: source (default) or package
   --docker-target NAME      name for -t docker
+  --assemble MODE           make the disk from the tree (tree) or on a block device (device);
+                            auto, the default, takes tree where no script needs a device
   --logfile FILE            append the log to FILE, and print nothing
 
 Environment: ELEMENTS_PATH, DIB_RELEASE, DIB_DISTRIBUTION_MIRROR and the variables of the elements;
@@ -151,7 +153,7 @@ def split(arguments: Sequence[str]) -> tuple[list[tuple[str, str]], tuple[str, .
     """Options with their values, and the elements. GNU getopt's rules: options may follow elements, long ones may be
     cut short (C-004); elements are joined and split again at blanks (C-011).
 
-    What cuts one of DIB's options short means that option still, although we have two more.
+    What cuts one of DIB's options short means that option still, although we have three more.
 
     Raises:
         RecipeError: an unknown option, or a value missing.
@@ -247,6 +249,7 @@ _OPTIONS: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "--root-label": _store("root_label"),
     "--install-type": _store("install_type"),
     "--docker-target": _store("docker_target"),
+    "--assemble": _store("assemble", lambda text: recipe.assemble(text, name="--assemble")),
     "--logfile": _store("logfile"),
 }
 

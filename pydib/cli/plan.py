@@ -33,5 +33,6 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "defaults": [name for name in prepared.wanted if name not in prepared.recipe.elements],
         "warnings": list(prepared.warnings),
         "disk": {"root_label": answers.root_label, "root_fstype": answers.root_fstype,
-                 "boot_label": answers.boot_label, "mount_points": list(answers.mount_points)},
+                 "boot_label": answers.boot_label, "mount_points": list(answers.mount_points),
+                 "mode": prepared.assembly.mode, "mode_reason": prepared.assembly.reason},
     }

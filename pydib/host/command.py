@@ -23,8 +23,9 @@ from types import ModuleType
 from pydib.errors import CommandFailed, EngineError, ToolMissing
 
 PACKAGES = {
-    "blkid": "util-linux", "btrfs": "btrfs-progs", "debootstrap": "debootstrap", "kpartx": "kpartx",
-    "losetup": "util-linux", "lvcreate": "lvm2", "mkfs.btrfs": "btrfs-progs", "mkfs.ext4": "e2fsprogs",
+    "blkid": "util-linux", "btrfs": "btrfs-progs", "debootstrap": "debootstrap", "debugfs": "e2fsprogs",
+    "kpartx": "kpartx", "losetup": "util-linux", "lvcreate": "lvm2", "mcopy": "mtools", "mkfs.btrfs": "btrfs-progs",
+    "mkfs.ext2": "e2fsprogs", "mkfs.ext3": "e2fsprogs", "mkfs.ext4": "e2fsprogs", "mkfs.fat": "dosfstools",
     "mkfs.vfat": "dosfstools", "mkfs.xfs": "xfsprogs", "mkswap": "util-linux", "mmdebstrap": "mmdebstrap",
     "mksquashfs": "squashfs-tools", "partx": "util-linux", "pvcreate": "lvm2", "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86", "sfdisk": "fdisk", "sgdisk": "gdisk", "unshare": "util-linux",

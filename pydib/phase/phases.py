@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydib.errors import PhaseError
 
@@ -25,11 +25,20 @@ ACTIONS = {
     "tidy-tree": "temporary files and logs stay out of the image (C-162)",
     "pack-tree": "tar, tgz and squashfs are made of the mounted tree (C-230)",
     "release-disk": "everything is unmounted and detached before conversion (C-164)",
+    "write-fstab": "the tree gets its fstab, and folders for the mount points (C-221, C-222)",
+    "assemble-disk": "partitions and filesystems are made from the tree, in a file",
 }
 """What the engine can do between phases, and why."""
 
-VARIABLES = ("TARGET_ROOT", "IMAGE_BLOCK_DEVICE")
-_KEYS = {"name", "where", "directory", "variables", "before", "after", "failure"}
+IN_TREE_MODE: Mapping[str, tuple[str, ...]] = {
+    "create-disk": ("write-fstab",), "copy-tree": (), "release-disk": ("assemble-disk",),
+}
+"""What takes an action's place when the disk is made from the finished tree."""
+
+VARIABLES = ("TARGET_ROOT", "IMAGE_BLOCK_DEVICE", "IMAGE_FILE")
+Mode = Literal["tree", "device"]
+MODES: tuple[Mode, ...] = ("tree", "device")
+_KEYS = {"name", "where", "directory", "variables", "before", "after", "failure", "mode", "optional"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +52,8 @@ class Phase:
         variables: variables that only some phases have (C-116, C-117).
         before, after: actions of the engine, names out of ACTIONS.
         failure: the exit code of the build when a script fails; None for the script's own (C-027).
+        mode: the mode of assembly that has this phase; None: both have.
+        optional: the phase does not happen at all when no element brings its folder.
     """
 
     name: str
@@ -52,6 +63,21 @@ class Phase:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     failure: int | None = None
+    mode: Mode | None = None
+    optional: bool = False
+
+    def in_mode(self, mode: Mode) -> Phase:
+        """The phase with the actions of that mode of assembly; phase files name those of device mode."""
+        if mode == "device":
+            return self
+        before, after = (tuple(found for name in names for found in IN_TREE_MODE.get(name, (name,)))
+                         for names in (self.before, self.after))
+        return replace(self, before=before, after=after)
+
+
+def phases_in_mode(phases: Sequence[Phase], mode: Mode) -> tuple[Phase, ...]:
+    """The phases that a build in that mode of assembly has, with their actions."""
+    return tuple(phase.in_mode(mode) for phase in phases if phase.mode in (None, mode))
 
 
 def load_phases(folders: Sequence[Path]) -> tuple[Phase, ...]:
@@ -103,8 +129,13 @@ def _checked(data: dict[str, Any], path: Path) -> Phase:
     directory = data.get("directory", f"{name}.d")
     if not isinstance(directory, str) or not re.fullmatch(r"[0-9A-Za-z_.-]+", directory) or directory in (".", ".."):
         raise PhaseError("`directory` must be the name of one folder", where=str(path))
+    mode, optional = data.get("mode"), data.get("optional", False)
+    if mode not in (None, *MODES):
+        raise PhaseError('`mode` must be "tree" or "device"', where=str(path))
+    if not isinstance(optional, bool):
+        raise PhaseError("`optional` must be true or false", where=str(path))
     return Phase(
-        name=name, where=data["where"], directory=directory, failure=failure,
+        name=name, where=data["where"], directory=directory, failure=failure, mode=mode, optional=optional,
         variables=_choice(data, "variables", VARIABLES, path),
         before=_choice(data, "before", tuple(ACTIONS), path),
         after=_choice(data, "after", tuple(ACTIONS), path),

@@ -70,13 +70,21 @@ class Plan:
 def make_plan(recipe: Recipe, resolution: Resolution, entries: tuple[Entry, ...], phases: tuple[Phase, ...]) -> Plan:
     """Join phases with the scripts of the elements."""
     steps: list[Step] = []
-    for phase in phases:
-        steps.extend(_actions(phase, phase.before, recipe))
-        steps.extend(_scripts(phase, entries, recipe.environment.get("RUN_PARTS_REGEX") or SCRIPT_NAME))
-        steps.extend(_actions(phase, phase.after, recipe))
     saves_disk = "no-final-image" not in " ".join(resolution.names) and not recipe.ramdisk
-    steps.extend(_output(kind, recipe) for kind in recipe.types if saves_disk or kind in PACKED_TYPES)
+    outputs = tuple(kind for kind in recipe.types if saves_disk or kind in PACKED_TYPES)
+    if not needs_disk(outputs):
+        phases = tuple(phase for phase in phases if "IMAGE_FILE" not in phase.variables)
+    for phase in phases:
+        steps.extend(_actions(phase, phase.before, recipe, outputs))
+        steps.extend(_scripts(phase, entries, recipe.environment.get("RUN_PARTS_REGEX") or SCRIPT_NAME))
+        steps.extend(_actions(phase, phase.after, recipe, outputs))
+    steps.extend(_output(kind, recipe) for kind in outputs)
     return Plan(resolution=resolution, entries=entries, phases=phases, steps=tuple(steps))
+
+
+def needs_disk(outputs: Sequence[str]) -> bool:
+    """Whether one of these types of output is made of the disk image."""
+    return any(kind not in PACKED_TYPES for kind in outputs)
 
 
 def _output(kind: str, recipe: Recipe) -> Step:
@@ -84,16 +92,18 @@ def _output(kind: str, recipe: Recipe) -> Step:
     return Step(kind="output", phase="", name=kind, reason=f"-t {','.join(recipe.types)}", source=place)
 
 
-def _actions(phase: Phase, names: Sequence[str], recipe: Recipe) -> list[Step]:
-    wanted = [name for name in names if _is_needed(name, recipe)]
+def _actions(phase: Phase, names: Sequence[str], recipe: Recipe, outputs: Sequence[str]) -> list[Step]:
+    wanted = [name for name in names if _is_needed(name, recipe, outputs)]
     return [Step(kind="action", phase=phase.name, name=name, reason=ACTIONS[name], where="host") for name in wanted]
 
 
-def _is_needed(action: str, recipe: Recipe) -> bool:
+def _is_needed(action: str, recipe: Recipe, outputs: Sequence[str]) -> bool:
     if action == "install-packages":
         return bool(recipe.packages)
     if action == "pack-tree":
         return any(kind in PACKED_TYPES for kind in recipe.types)
+    if action == "assemble-disk":
+        return needs_disk(outputs)
     return True
 
 

@@ -74,7 +74,7 @@ class Recorded:
         self.commands: list[list[str]] = []
         self.mounted: list[list[str]] = []
         self.graph, self.loops = graph, 0
-        for name in ("attached", "mounted_filesystem", "_sparse_file", "partition_disk"):
+        for name in ("attached", "mounted_filesystem", "sparse_file", "partition_disk"):
             patch.setattr(assemble, name, getattr(self, name.removeprefix("_")))
         patch.setattr(assemble, "check_machine", lambda graph: None)
         patch.setattr(assemble, "device_bytes", lambda device: SIZE_MIB * MIB)

@@ -48,14 +48,15 @@ def test_the_tree_alone(builder: Builder) -> None:
     assert builder.left() == ["disk.squashfs", "disk.tar", "disk.tgz"]
 
 
-def test_phases_come_in_order_with_their_surroundings(builder: Builder) -> None:
+@pytest.mark.parametrize("mode", ["tree", "device"])
+def test_phases_come_in_order_with_their_surroundings(builder: Builder, mode: str) -> None:
     """Each phase's directory, user, variables, mounts and view (contract section 5)."""
     for phase in PHASES:
         builder.script("probe", f"{phase}.d/50-probe", """#!/bin/bash
 echo "PROBE {phase} pwd=$PWD user=$(id -u) home=$HOME root=${TARGET_ROOT:+set} device=${IMAGE_BLOCK_DEVICE:+set}" \
 "in_target=$([ -d /tmp/in_target.d ] && echo yes || echo no) self=$0"
 """.replace("{phase}", phase))
-    done = builder.run("-t", "raw", "tiny-os", "probe")
+    done = builder.run("-t", "raw", "--assemble", mode, "tiny-os", "probe")
     assert done.returncode == 0, done.stdout
     seen = {}
     for line in done.stdout.splitlines():
@@ -70,7 +71,8 @@ echo "PROBE {phase} pwd=$PWD user=$(id -u) home=$HOME root=${TARGET_ROOT:+set} d
         assert (facts["home"] == "/root") is (phase in inside)
         assert facts["user"] == "0"
         assert facts["root"] == ("set" if phase in ("root", "cleanup") else "")
-        assert facts["device"] == ("set" if phase in ("pre-finalise", "finalise", "cleanup") else "")
+        on_disk = mode == "device" and phase in ("pre-finalise", "finalise", "cleanup")
+        assert facts["device"] == ("set" if on_disk else "")
         assert facts["self"].endswith(f"/{phase}.d/50-probe")
 
 

@@ -85,11 +85,13 @@ def check_tar(found: dict[str, tarfile.TarInfo]) -> None:
 @pytest.mark.contract("C-231", "C-232", "C-233", "C-230", verdict="bettered",
                       note="each type is made whatever else is asked for; no device nodes of the host, no lost+found")
 @pytest.mark.contract("C-236", "C-237")
-def test_seven_outputs_at_once_each_right(builder: Builder) -> None:
+@pytest.mark.parametrize("mode", ["tree", "device"])
+def test_seven_outputs_at_once_each_right(builder: Builder, mode: str) -> None:
     builder.script("leaves", "install.d/50-leaves", LEAVES)
     manifest = builder.out / "manifest.json"
     manifest.write_text('{"acKind": "ImageManifest"}\n')
-    done = builder.run("-t", ",".join(ALL), "--checksum", "tiny-os", "leaves", ACI_MANIFEST="manifest.json")
+    done = builder.run("-t", ",".join(ALL), "--checksum", "--assemble", mode, "tiny-os", "leaves",
+                       ACI_MANIFEST="manifest.json")
     assert done.returncode == 0, done.stdout
     manifest.unlink()
     assert builder.left() == sorted(f"disk.{kind}{suffix}" for kind in ALL for suffix in ("", ".md5", ".sha256"))

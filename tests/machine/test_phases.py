@@ -50,6 +50,7 @@ class Probed:
     builder: Builder
     done: subprocess.CompletedProcess[str]
     records: Path
+    mode: str
 
     def __getitem__(self, phase: str) -> Surroundings:
         folder = self.records / phase
@@ -70,25 +71,26 @@ def _mounts(path: Path) -> Iterator[tuple[str, str, str]]:
         yield before.split()[4], before.split()[5], after.split()[0]
 
 
-def _probe(folder: Path, fixtures: Path, *arguments: str, **environment: str) -> Probed:
+def _probe(folder: Path, fixtures: Path, mode: str, *arguments: str, **environment: str) -> Probed:
     builder = Builder(folder, fixtures)
     records = folder / "records"
     records.mkdir()
     (builder.out / "sub.d").mkdir()  # DIB does not make the output's folder either (C-014)
     before = os.umask(UMASK)
     try:
-        done = builder.run(*arguments, "tiny-os", "habit-probe", HABIT_RECORD=str(records), **environment)
+        done = builder.run(*arguments, "tiny-os", "habit-probe", HABIT_RECORD=str(records), DIB_ASSEMBLE=mode,
+                           **environment)
     finally:
         os.umask(before)
     assert done.returncode == 0, done.stdout
     assert left_in_the_kernel(folder) == []
-    return Probed(builder, done, records)
+    return Probed(builder, done, records, mode)
 
 
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Probed:
-    """A build with an environment that is to reach scripts, and one that is not."""
-    return _probe(tmp_path_factory.mktemp("plain"), fixtures, "-t", "raw", "-o", "sub.d/disk",
+@pytest.fixture(scope="module", params=["device", "tree"])
+def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Probed:
+    """A build with an environment that is to reach scripts, and one that is not; in both modes of assembly."""
+    return _probe(tmp_path_factory.mktemp("plain"), fixtures, request.param, "-t", "raw", "-o", "sub.d/disk",
                   HABIT_SECRET=SECRET, http_proxy="http://192.0.2.9:3128", DIB_BLOCK_DEVICE="gpt", DIB_HABIT="x y",
                   PYTHONPATH=os.getcwd(), LD_LIBRARY_PATH="/nowhere", PERL5LIB="/nowhere", RUBYLIB="/nowhere",
                   VIRTUAL_ENV="/nowhere", PYTHONHOME="", MKFS_OPTS="-m 1")
@@ -98,8 +100,8 @@ def plain(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Probed:
 def full(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Probed:
     """A build with the options that show in the environment."""
     folder = tmp_path_factory.mktemp("full")
-    return _probe(folder, fixtures, "-t", "raw", "-u", "--image-size", "0.1", "--offline", "--checksum", "--no-tmpfs",
-                  "--min-tmpfs", "3", "--docker-target", "x:1", "--logfile", str(folder / "log"), "-x",
+    return _probe(folder, fixtures, "device", "-t", "raw", "-u", "--image-size", "0.1", "--offline", "--checksum",
+                  "--no-tmpfs", "--min-tmpfs", "3", "--docker-target", "x:1", "--logfile", str(folder / "log"), "-x",
                   "--install-type", "package", "--max-online-resize", "2G", "--root-label", "habit")
 
 
@@ -278,7 +280,7 @@ def test_target_root_in_root_and_cleanup_only(plain: Probed, phase: str) -> None
 @every
 def test_the_block_device_from_pre_finalise_on(plain: Probed, phase: str) -> None:
     env = plain[phase].env
-    if phase not in ON_DISK:
+    if phase not in ON_DISK or plain.mode == "tree":
         assert not {"IMAGE_BLOCK_DEVICE", "IMAGE_BLOCK_DEVICES"} & set(env)
         return
     assert re.fullmatch(r"/dev/loop\d+", env["IMAGE_BLOCK_DEVICE"])
@@ -336,9 +338,10 @@ def test_the_hook_tree_is_inside_in_target_phases_only_and_read_only(plain: Prob
 @pytest.mark.contract("C-130", "C-149", "C-151", "C-156", "C-123", "C-315")
 @outside
 def test_where_the_tree_lies(plain: Probed, phase: str) -> None:
+    """In tree mode it never moves; `built` is another name of it while DIB would have moved it there."""
     facts = plain[phase].facts
     block_device = phase == "block-device"
-    assert facts["mnt"] == facts["filled"] == ("no" if block_device else "yes")
+    assert facts["mnt"] == facts["filled"] == ("no" if block_device and plain.mode == "device" else "yes")
     if PHASES.index(phase) <= PHASES.index("block-device"):
         assert facts["built"] == ("yes" if block_device else "no")
 
@@ -346,14 +349,15 @@ def test_where_the_tree_lies(plain: Probed, phase: str) -> None:
 @pytest.mark.contract("C-156")
 @pytest.mark.parametrize("phase", ON_DISK)
 def test_the_image_is_mounted_at_the_root(plain: Probed, phase: str) -> None:
-    assert ("/", "ext4") in {(place, kind) for place, _, kind in relative(plain, phase)}
+    found = {(place, kind) for place, _, kind in relative(plain, phase)}
+    assert (("/", "ext4") in found) is (plain.mode == "device")
 
 
 @pytest.mark.contract("C-132", "C-161", "C-156")
 @every
 def test_name_servers(plain: Probed, phase: str) -> None:
     facts = plain[phase].facts
-    if phase in ("root", "block-device"):
+    if phase == "root" or (phase == "block-device" and plain.mode == "device"):
         assert "resolv.conf.ORIG" not in facts
         return
     assert facts["resolv.conf"].split() == Path("/etc/resolv.conf").read_text().split()
@@ -363,7 +367,7 @@ def test_name_servers(plain: Probed, phase: str) -> None:
 @pytest.mark.contract("C-135", "C-141", "C-316")
 @every
 def test_tmp_is_for_everybody(plain: Probed, phase: str) -> None:
-    expected = "none" if phase == "block-device" else "1777"
+    expected = "none" if phase == "block-device" and plain.mode == "device" else "1777"
     assert plain[phase].facts["tmp_mode"] == expected
 
 

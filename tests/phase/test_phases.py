@@ -12,18 +12,29 @@ from pydib.element.hooks import merge
 from pydib.element.resolve import resolve
 from pydib.element.shelf import find_elements
 from pydib.errors import PhaseError
-from pydib.phase.phases import load_phases
+from pydib.phase.phases import load_phases, phases_in_mode
 from pydib.phase.plan import Plan, make_plan
 
 
 def test_ten_phases_in_dib_s_order() -> None:
-    phases = load_phases([paths.phases_dir()])
+    phases = phases_in_mode(load_phases([paths.phases_dir()]), "device")
     assert [phase.name for phase in phases] == [
         "root", "extra-data", "pre-install", "install", "post-install", "post-root", "block-device", "pre-finalise",
         "finalise", "cleanup"]
     assert [phase.name for phase in phases if phase.where == "target"] == [
         "pre-install", "install", "post-install", "finalise"]
     assert [phase.directory for phase in phases] == [f"{phase.name}.d" for phase in phases]
+
+
+def test_in_tree_mode_the_disk_is_made_at_the_end_and_one_phase_more_gets_it_as_a_file() -> None:
+    loaded = load_phases([paths.phases_dir()])
+    phases = {phase.name: phase for phase in phases_in_mode(loaded, "tree")}
+    assert list(phases)[-2:] == ["cleanup", "image-file"]
+    assert phases["image-file"].optional
+    assert phases["block-device"].after == ("write-fstab", "mount-system")
+    assert phases["cleanup"].after[-1] == "assemble-disk"
+    device = phases_in_mode(loaded, "device")
+    assert device == tuple(phase for phase in loaded if phase.name != "image-file"), "as they stand in the files"
 
 
 def test_a_user_adds_a_phase_and_replaces_one(tmp_path: Path) -> None:
@@ -43,6 +54,8 @@ def test_a_user_adds_a_phase_and_replaces_one(tmp_path: Path) -> None:
     ('name = "x"\nwhere = "host"\nafter = "measure"\n', "must be a list"),
     ('name = "x"\nwhere = "host"\ndirectory = "../x"\n', "`directory` must be"),
     ('name = "x"\nwhere = "host"\nfailure = 0\n', "`failure` must be"),
+    ('name = "x"\nwhere = "host"\nmode = "dream"\n', "`mode` must be"),
+    ('name = "x"\nwhere = "host"\noptional = 1\n', "`optional` must be"),
     ('name = "root"\nwhere = "host"\n', "two phase files are named root"),
     ("not toml", "cannot be read"),
 ])

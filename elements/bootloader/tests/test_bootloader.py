@@ -253,3 +253,34 @@ def test_what_cannot_be_done_is_said(fake_root, element, env, exit_code, message
     run = element("bootloader").run("finalise.d/50-bootloader", env=BASE | env)
     assert (run.exit_code, message in run.output) == (exit_code, True), run.output
     assert run.wrote == ()
+
+
+@pytest.mark.parametrize("name", ["grub", "grub2"])
+def test_in_tree_mode_the_disk_s_file_gets_grub_on_the_build_host(fake_root, commands, element, name):
+    fake_root.like("debian-12")
+    disk = make_disk(fake_root.path("/image0.raw"), "label: dos\nstart=2048, type=83, bootable\n")
+    fake_root.write(f"/boot/{name}/i386-pc/boot.img", b"B" * SECTOR)
+    fake_root.write(f"/boot/{name}/i386-pc/core.img", b"C" * CORE_BYTES)
+    for tool in ("blkid", "blockdev", "partx"):
+        commands.real(tool)
+    run = element("bootloader").run("image-file.d/50-bootloader", env=BASE | {
+        "IMAGE_FILE": str(disk), "TARGET_ROOT": str(fake_root.path("/"))})
+    assert run.ok, run.output
+    assert struct.unpack_from("<Q", disk.read_bytes(), 0x5C) == (1,)
+    assert disk.read_bytes()[SECTOR:SECTOR + 500] == b"C" * 500
+
+
+@pytest.mark.parametrize(("env", "exit_code", "message"), [
+    ({"DIB_BLOCK_DEVICE": ""}, 0, ""),
+    ({"DIB_BLOCK_DEVICE": "efi", "ARCH": "arm64"}, 0, ""),
+    ({}, 1, "no core.img"),
+])
+def test_in_tree_mode_only_a_bios_has_something_on_the_disk_itself(
+        fake_root, element, env, exit_code, message):
+    fake_root.like("debian-12")
+    disk = make_disk(fake_root.path("/image0.raw"), "label: dos\nstart=2048, type=83, bootable\n")
+    before = disk.read_bytes()
+    run = element("bootloader").run("image-file.d/50-bootloader", env=BASE | env | {
+        "IMAGE_FILE": str(disk), "TARGET_ROOT": str(fake_root.path("/"))})
+    assert (run.exit_code, message in run.output) == (exit_code, True), run.output
+    assert disk.read_bytes() == before

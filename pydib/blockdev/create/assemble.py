@@ -13,6 +13,7 @@ from pydib.blockdev.create.mounts import mounted_filesystem
 from pydib.blockdev.create.partitions import Disk, partition_disk
 from pydib.blockdev.filesystem import mkfs_command, mkfs_options
 from pydib.blockdev.graph import Graph, ImageLayout
+from pydib.blockdev.image_file import image_path, sparse_file
 from pydib.blockdev.machine import check_machine
 from pydib.blockdev.nodes import (
     LocalLoop,
@@ -109,7 +110,7 @@ class _Assembly:
     @make.register
     def _(self, node: LocalLoop) -> None:
         layout = self.layouts[node.name]
-        image = self.stack.enter_context(_sparse_file(_image_path(node, self.image_dir), layout.size_bytes))
+        image = self.stack.enter_context(sparse_file(image_path(node, self.image_dir), layout.size_bytes))
         self.images[node.name] = image
         self.devices[node.name] = self.stack.enter_context(attached(image, sector_bytes=node.sector_bytes))
 
@@ -149,25 +150,3 @@ class _Assembly:
         target = self.mount_base / node.mount_point.lstrip("/")
         self.stack.enter_context(mounted_filesystem(self.devices[filesystem.base], target,
                                                     fs_type=filesystem.type, report=self.report))
-
-
-def _image_path(node: LocalLoop, image_dir: Path) -> Path:
-    return (node.directory or image_dir) / f"{node.name}.raw"
-
-
-@contextmanager
-def _sparse_file(path: Path, size_bytes: int) -> Iterator[Path]:
-    """A new file of zeros that takes no room; it stays, unless the block fails."""
-    try:
-        path.unlink(missing_ok=True)
-        with path.open("xb") as file:
-            file.truncate(size_bytes)
-    except OSError as problem:
-        path.unlink(missing_ok=True)
-        raise BlockDeviceError(f"the image file cannot be made: {problem.strerror}", where=str(path),
-                               hint="check that the directory exists, is writable and can hold large files") from None
-    try:
-        yield path
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

@@ -1,0 +1,110 @@
+"""Builds in tree mode: what scripts get, what is told, and what is left out."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.machine.conftest import Builder
+
+pytestmark = pytest.mark.machine
+
+
+def test_scripts_of_image_file_get_the_finished_disk_as_a_file(builder: Builder) -> None:
+    builder.script("loader", "finalise.d/50-loader", "#!/bin/bash\necho stage two >/boot-code\n")
+    builder.script("loader", "image-file.d/50-loader", """#!/bin/bash
+set -eu
+[ -z "${IMAGE_BLOCK_DEVICE:-}" ]
+debugfs -R 'cat /boot-code' "$IMAGE_FILE"
+cat "$TARGET_ROOT/boot-code"
+printf 'stage one' | dd of="$IMAGE_FILE" conv=notrunc status=none
+""")
+    done = builder.run("-t", "raw", "tiny-os", "loader")
+    assert done.returncode == 0, done.stdout
+    assert (builder.out / "disk.raw").read_bytes()[:9] == b"stage one"
+    assert done.stdout.count("stage two") == 2
+    assert "dib-run-parts Target: image-file.d" in done.stdout
+
+
+def test_a_failing_script_of_image_file_ends_the_build_with_its_code(builder: Builder) -> None:
+    builder.script("loader", "image-file.d/50-loader", "#!/bin/bash\nexit 42\n")
+    done = builder.run("-t", "raw", "tiny-os", "loader")
+    assert done.returncode == 42
+    assert "image-file.d/50-loader of element loader failed with exit code 42" in done.stdout
+    assert builder.left() == []
+
+
+def test_in_device_mode_that_folder_is_not_run(builder: Builder) -> None:
+    builder.script("loader", "image-file.d/50-loader", "#!/bin/bash\nexit 42\n")
+    done = builder.run("-t", "raw", "--assemble", "device", "tiny-os", "loader")
+    assert done.returncode == 0, done.stdout
+
+
+def test_without_an_output_of_the_disk_no_disk_is_made(builder: Builder) -> None:
+    builder.script("loader", "image-file.d/50-loader", "#!/bin/bash\nexit 42\n")
+    done = builder.run("-t", "tar", "tiny-os", "loader")
+    assert done.returncode == 0, done.stdout
+    assert "made ext4" not in done.stdout
+    assert builder.left() == ["disk.tar"]
+
+
+@pytest.mark.contract("C-209", "C-117")
+def test_a_script_that_asks_for_the_device_hears_why_there_is_none(builder: Builder) -> None:
+    builder.script("asks", "finalise.d/50-asks", "#!/bin/bash\necho nothing yet\n")
+    builder.script("asks", "cleanup.d/50-asks", """#!/bin/bash
+"$DIB_PYTHON_EXEC" "$_LIB/dib-block-device.py" getval root-label
+"$DIB_PYTHON_EXEC" "$_LIB/dib-block-device.py" getval image-block-device && exit 1
+exit 0
+""")
+    done = builder.run("-t", "raw", "--assemble", "tree", "tiny-os", "asks")
+    assert done.returncode == 0, done.stdout
+    assert "WARNING: cleanup.d/50-asks of element asks uses" in done.stdout
+    assert "cloudimg-rootfs" in done.stdout
+    assert "in tree mode there is no block device" in done.stdout
+
+
+def test_a_script_that_needs_a_device_gets_one(builder: Builder) -> None:
+    builder.script("needs", "finalise.d/50-needs", "#!/bin/bash\n[ -b \"$IMAGE_BLOCK_DEVICE\" ] && echo THERE\n")
+    done = builder.run("-t", "raw", "tiny-os", "needs")
+    assert done.returncode == 0, done.stdout
+    assert "THERE" in done.stdout
+
+
+def test_tree_mode_that_cannot_be_is_refused_before_anything_is_made(builder: Builder) -> None:
+    done = builder.run("-t", "raw", "--assemble", "tree", "tiny-os", DIB_BLOCK_SIZE="4096")
+    assert done.returncode == 1
+    assert "cannot be made from the tree: image0 has sectors of 4096 bytes" in done.stdout
+    assert "--assemble device" in done.stdout
+    assert "Target: root.d" not in done.stdout
+    assert builder.run("-t", "raw", "--assemble", "dream", "tiny-os").returncode == 1
+
+
+def test_a_tree_that_does_not_fit_is_told_as_in_device_mode(builder: Builder) -> None:
+    builder.script("large", "install.d/50-large", "#!/bin/bash\nhead -c 80000000 /dev/urandom >/large\n")
+    for mode in ("tree", "device"):
+        done = builder.run("-t", "raw", "--assemble", mode, "--image-size", "0.05", "tiny-os", "large")
+        assert done.returncode == 1
+        assert "the image is too small for the tree: give --image-size" in done.stdout
+        assert builder.left() == []
+
+
+def test_what_scripts_mount_in_the_tree_stays_out(builder: Builder) -> None:
+    builder.script("mounts", "cleanup.d/50-mounts", """#!/bin/bash
+mkdir -p "$TARGET_ROOT/kept" && mount -t tmpfs none "$TARGET_ROOT/kept" && touch "$TARGET_ROOT/kept/lost"
+""")
+    done = builder.run("-t", "raw", "tiny-os", "mounts")
+    assert done.returncode == 0, done.stdout
+    listed = subprocess.run(["debugfs", "-R", "ls -p /kept", builder.out / "disk.raw"], capture_output=True, text=True,
+                            check=True).stdout
+    assert "lost" not in listed
+    assert "unmounted what was left in the tree" in done.stdout
+
+
+@pytest.mark.contract("C-224")
+def test_the_image_is_as_large_as_in_device_mode(builder: Builder) -> None:
+    sizes = []
+    for mode in ("tree", "device"):
+        assert builder.run("-t", "raw", "--assemble", mode, "tiny-os", OVERWRITE_OLD_IMAGE="1").returncode == 0
+        sizes.append((builder.out / "disk.raw").stat().st_size)
+    assert sizes[0] == sizes[1]
