@@ -9,6 +9,7 @@ from pydib.blockdev.create.partitions import has_device_mapper
 from pydib.blockdev.filesystem import EXT, FAT
 from pydib.blockdev.graph import Graph
 from pydib.blockdev.nodes import Partitioning
+from pydib.blockdev.tree.kernel import FILLED_BY_KERNEL, PROGRAM
 from pydib.errors import ToolMissing
 from pydib.host.command import find_tool, require_tool, run
 from pydib.host.loop import check_loop_devices
@@ -50,7 +51,7 @@ def _check_devices(graph: Graph) -> None:
 
 def _check_tree_tools(graph: Graph) -> None:
     types = {found.filesystem.type for found in graph.filesystems()}
-    for tool, some in (("debugfs", EXT), ("mcopy", FAT)):
+    for tool, some in (("debugfs", EXT), ("mcopy", FAT), (PROGRAM, FILLED_BY_KERNEL), ("tar", FILLED_BY_KERNEL)):
         if types & set(some):
             require_tool(tool, why="it puts the tree into filesystems")
 

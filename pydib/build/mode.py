@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydib.blockdev import Graph
+from pydib.blockdev.tree.kernel import PROGRAM
 from pydib.blockdev.tree.limits import why_not
 from pydib.element.hooks import Entry
 from pydib.errors import RecipeError
+from pydib.host.command import find_tool
 from pydib.phase.phases import Mode, Phase
 
 IMAGE_FILE_PHASE = "image-file"
@@ -51,7 +53,7 @@ def decide_assembly(wish: str, graph: Graph, entries: Sequence[Entry], phases: S
     """
     if wish == "device":
         return Assembly(mode="device", reason="it was asked for")
-    limit = why_not(graph)
+    limit = why_not(graph, has_kernel=find_tool(PROGRAM) is not None)
     if wish == "tree" and limit:
         raise RecipeError(f"this disk cannot be made from the tree: {limit}", where="--assemble tree",
                           hint="use --assemble device, or change the block-device configuration")

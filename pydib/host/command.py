@@ -24,8 +24,9 @@ from pydib.errors import CommandFailed, EngineError, ToolMissing
 
 PACKAGES = {
     "blkid": "util-linux", "btrfs": "btrfs-progs", "debootstrap": "debootstrap", "debugfs": "e2fsprogs",
-    "kpartx": "kpartx", "losetup": "util-linux", "lvcreate": "lvm2", "mcopy": "mtools", "mkfs.btrfs": "btrfs-progs",
-    "mkfs.ext2": "e2fsprogs", "mkfs.ext3": "e2fsprogs", "mkfs.ext4": "e2fsprogs", "mkfs.fat": "dosfstools",
+    "kpartx": "kpartx", "linux.uml": "user-mode-linux", "losetup": "util-linux", "lvcreate": "lvm2",
+    "mcopy": "mtools", "mkfs.btrfs": "btrfs-progs", "mkfs.ext2": "e2fsprogs", "mkfs.ext3": "e2fsprogs",
+    "mkfs.ext4": "e2fsprogs", "mkfs.fat": "dosfstools",
     "mkfs.vfat": "dosfstools", "mkfs.xfs": "xfsprogs", "mkswap": "util-linux", "mmdebstrap": "mmdebstrap",
     "mksquashfs": "squashfs-tools", "partx": "util-linux", "pvcreate": "lvm2", "qemu-img": "qemu-utils",
     "qemu-system-x86_64": "qemu-system-x86", "sfdisk": "fdisk", "sgdisk": "gdisk", "unshare": "util-linux",

@@ -63,6 +63,7 @@ TOOLS = (
     _Tool(programs=("kpartx", "partx"), needed_for="mapping partitions"),
     _Tool(programs=("mkfs.xfs",), needed_for="xfs"),
     _Tool(programs=("mkfs.btrfs",), needed_for="btrfs"),
+    _Tool(programs=("linux.uml",), needed_for="xfs and btrfs without a block device"),
     _Tool(programs=("mkfs.vfat",), needed_for="EFI system partitions, config drives"),
     _Tool(programs=("mcopy",), needed_for="files on vfat without mounting it", package="mtools"),
     _Tool(programs=("sgdisk",), needed_for="GPT details", package="gdisk"),
@@ -117,8 +118,8 @@ def loop_devices(control: Path = Path("/dev/loop-control")) -> Finding:
     allowed = os.access(control, os.R_OK | os.W_OK)
     detail = "can be attached" if allowed else "exist, but only root may attach one" if control.exists() else "none"
     remedy = "build as root" if control.exists() else "modprobe loop, as root"
-    return Finding(name="loop devices", ok=allowed, detail=detail, needed_for="disk images (device mode)",
-                   remedy=remedy, required=True)
+    return Finding(name="loop devices", ok=allowed, detail=detail, needed_for="disk images in device mode",
+                   remedy=remedy)
 
 
 def device_mapper(misc: Path = Path("/proc/misc")) -> Finding:

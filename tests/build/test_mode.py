@@ -8,6 +8,7 @@ import pytest
 
 from pydib import blockdev, paths
 from pydib.blockdev import Graph
+from pydib.build import mode
 from pydib.build.mode import Assembly, decide_assembly
 from pydib.element.hooks import merge
 from pydib.element.resolve import resolve
@@ -102,6 +103,18 @@ def test_what_only_the_kernel_can_make_is_made_by_it(shelf: Path, text: str, rea
         decide(shelf, elements=("os",), graph=graph, wish="tree")
     assert reason in str(caught.value)
     assert "--assemble device" in caught.value.hint
+
+
+@pytest.mark.parametrize("fs_type", ["xfs", "btrfs"])
+def test_a_user_mode_linux_fills_what_no_tool_can(shelf: Path, monkeypatch: pytest.MonkeyPatch, fs_type: str) -> None:
+    graph = blockdev.load(f"- local_loop: {{name: image0, mkfs: {{type: {fs_type}, label: x, mount: "
+                          "{mount_point: /}}}\n")
+    monkeypatch.setattr(mode, "find_tool", lambda name: "/usr/bin/linux.uml")
+    assert decide(shelf, elements=("os",), graph=graph).mode == "tree"
+    monkeypatch.setattr(mode, "find_tool", lambda name: None)
+    found = decide(shelf, elements=("os",), graph=graph)
+    assert found.mode == "device"
+    assert "not installed; Debian's package is user-mode-linux" in found.reason
 
 
 def test_a_user_decides(shelf: Path) -> None:

@@ -209,6 +209,25 @@ def test_menu_is_made_without_asking_for_the_build_hosts_devices(fake_root, comm
     assert fake_root.tree("/tmp") == []
 
 
+@pytest.mark.parametrize(("points", "answers"), [
+    ("/", ["/boot/vmlinuz", "/usr/share/x", "/boot"]),
+    ("/boot|/|/usr", ["/vmlinuz", "/share/x", "/"]),
+    ("/boot/efi|/boot-data|none|/", ["/boot/vmlinuz", "/usr/share/x", "/boot"]),
+])
+def test_menu_names_kernels_by_their_place_in_the_filesystem_they_will_be_in(
+        fake_root, commands, element, points, answers):
+    fake_root.like("debian-12")
+    for path in ("/boot/vmlinuz", "/usr/share/x"):
+        fake_root.write(path, "")
+    fake_root.write("/usr/share/grub/grub-mkconfig_lib", "library=real\n")
+    commands.on("grub-mkconfig").does(
+        '. "$pkgdatadir/grub-mkconfig_lib"; for path in /boot/vmlinuz /usr/share/x /boot; do'
+        ' "$grub_mkrelpath" "$path"; done')
+    run = element("bootloader").run_with("bootloader/menu", env=BASE | {"DIB_MOUNTPOINTS": points}, side="target")
+    assert run.ok, run.output
+    assert run.output.splitlines()[-3:] == answers
+
+
 def test_uefi_firmware_finds_grub_on_any_disk(fake_root, commands, element):
     fake_root.like("debian-12")
     fake_root.write("/usr/lib/grub/x86_64-efi/normal.mod", b"module")

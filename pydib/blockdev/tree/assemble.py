@@ -16,6 +16,7 @@ from pydib.blockdev.nodes import LocalLoop, Mkfs, Node, Partitioning
 from pydib.blockdev.table import Extent
 from pydib.blockdev.tree.ext import make_ext
 from pydib.blockdev.tree.fat import fill_fat
+from pydib.blockdev.tree.kernel import fill_by_kernel
 from pydib.blockdev.tree.place import place
 from pydib.blockdev.tree.view import make_mount_points, view
 from pydib.errors import BlockDeviceError
@@ -128,5 +129,7 @@ class _Assembly:
             run(*mkfs_command(node, str(own), options))
             if tree is not None and node.type in FAT:
                 fill_fat(node, own, tree)
+            elif tree is not None:
+                fill_by_kernel(node, own, tree, self.work_dir)
             place(own, image, extent.offset_bytes)
         own.unlink()

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from pydib.errors import BlockDeviceError
 
-_CHUNK_BYTES = 16 << 20
+_CHUNK_BYTES = 1 << 20
+_ZEROS = bytes(_CHUNK_BYTES)
 
 
 def place(source: Path, image: Path, offset_bytes: int) -> None:
-    """Copy the data of `source` into `image` from byte `offset_bytes` on; holes stay holes. The image has zeros there.
+    """Copy the data of `source` into `image` from byte `offset_bytes` on, where the image has zeros. Holes stay holes,
+    and large stretches of zeros become holes.
 
     Raises:
         BlockDeviceError: the disk is full, or cannot be written.
@@ -43,7 +45,7 @@ def _copy(source: int, target: int, start: int, end: int, offset_bytes: int) -> 
         chunk = os.pread(source, min(_CHUNK_BYTES, end - start), start)
         if not chunk:
             return
-        written = 0
+        written = len(chunk) if chunk == _ZEROS[:len(chunk)] else 0
         while written < len(chunk):
             written += os.pwrite(target, chunk[written:], start + offset_bytes + written)
         start += len(chunk)
