@@ -144,10 +144,11 @@ class Commands:
         self._real: set[str] = set()
         self._chosen: set[str] = set()
         self._strict = False
-        for name in ("bin", "rules", "reads-stdin"):
+        for name in ("bin", "rules", "reads-stdin", "python"):
             (kit / name).mkdir(parents=True)
         for name in KIT_FILES:
             _install(SHELL / name, kit)
+        _install(SHELL / "python/sitecustomize.py", kit / "python")
         for name in ("calls", "unexpected", "trace-lines"):
             (kit / name).touch()
         self.reads_stdin(*lists["reading"])

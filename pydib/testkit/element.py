@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -141,9 +141,10 @@ class ElementUnderTest:
         """The element's own file that became `path` of the hook tree (or, below /, of the target), or None."""
         for top in (f"{self.hooks}/", "/tmp/in_target.d/", "/usr/local/"):
             if path.startswith(top):
-                return self._sources().get(path.removeprefix(top))
+                return self._sources.get(os.path.normpath(path.removeprefix(top)))
         return None
 
+    @cached_property
     def _sources(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for entry in self._entries:
@@ -200,6 +201,8 @@ class ElementUnderTest:
         keeper, root = _keeper(network), self.root
         variables = self.environment("install.d" if side == "target" else folder, env)
         variables["BASH_ENV"] = f"{KIT}/{'trace' if shell_coverage.is_wanted() else 'follow'}"
+        if shell_coverage.is_wanted():
+            variables["PYTHONPATH"] = os.pathsep.join([f"{KIT}/python", *filter(None, [variables.get("PYTHONPATH")])])
         view = self._view(keeper)
         try:
             if side == "target":

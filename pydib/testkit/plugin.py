@@ -28,11 +28,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("pydib", "elements of disk images")
     group.addoption("--elements-path", default="",
                     help="directories with elements for the fixture `element`, like ELEMENTS_PATH")
+    group.addoption("--element-cov", nargs="?", const="", default=None, metavar="FOLDERS",
+                    help="count lines of elements' scripts: those that ran, or all in FOLDERS (separated by colons)")
+    group.addoption("--element-cov-fail-under", type=float, default=0.0, metavar="PERCENT",
+                    help="fail if fewer of the lines ran, in all or in one element")
+    group.addoption("--element-cov-html", metavar="FOLDER", help="write pages about the lines to FOLDER")
+    group.addoption("--element-cov-lcov", metavar="FILE", help="write lcov's format to FILE")
+    group.addoption("--element-cov-data", metavar="FILE", default=".coverage.elements",
+                    help="where coverage.py's data about the lines is kept (default: %(default)s)")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make our marker known."""
     config.addinivalue_line("markers", MARKER)
+    if config.getoption("--element-cov") is not None:
+        from pydib.testkit.coverage_door import ElementCoverage
+
+        config.pluginmanager.register(ElementCoverage(config), "pydib-element-coverage")
     _RUNNING.append(config)
 
 

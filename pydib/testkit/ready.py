@@ -58,7 +58,7 @@ def _read(file: Path, places: tuple[Path, ...]) -> Ready:
     without = set(text.get("without", ()))
 
     def merged(key: str, more: dict[str, Any]) -> dict[str, Any]:
-        return {path: value for path, value in {**getattr(base, key), **more}.items() if path not in without}
+        return {**{path: value for path, value in getattr(base, key).items() if path not in without}, **more}
 
     return Ready(
         family=text.get("family", base.family), split_usr=bool(text.get("split-usr", base.split_usr)),
