@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from pydib.paths import tools_dir
+from pydib.testkit.real_disk import on_the_real_disk
 from pydib.testkit.session import session
 
 SHELL = Path(__file__).parent / "shell"
@@ -92,6 +93,7 @@ class Unexpected:
                 f"commands.missing({name}) if it is not to be found")
 
 
+@on_the_real_disk
 class Rule:
     """What a stand-in does when its arguments match; every method gives the rule back, for chaining."""
 
@@ -129,6 +131,7 @@ class Rule:
         return self
 
 
+@on_the_real_disk
 class Commands:
     """The programs that scripts under test find.
 

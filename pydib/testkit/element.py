@@ -23,8 +23,8 @@ from pydib.testkit import shell_coverage
 from pydib.testkit.commands import Call
 from pydib.testkit.fake_root import FakeRoot
 from pydib.testkit.hooks import find_element, with_dependencies
-from pydib.testkit.imagined import on_the_real_disk
 from pydib.testkit.mounts import KIT, View, host_mounts, target_mounts
+from pydib.testkit.real_disk import on_the_real_disk
 from pydib.testkit.result import Runs, ScriptRun, differences, leaves, written
 from pydib.testkit.session import session
 
@@ -199,7 +199,8 @@ class ElementUnderTest:
     def _enter(self, side: str, folder: str, script: str, arguments: Sequence[str], env: Mapping[str, str],
                network: bool, seconds: int) -> Done:
         keeper, root = _keeper(network), self.root
-        variables = self.environment("install.d" if side == "target" else folder, env)
+        phase = folder if side == "host" or folder in IN_TARGET else "install.d"
+        variables = self.environment(phase, env)
         variables["BASH_ENV"] = f"{KIT}/{'trace' if shell_coverage.is_wanted() else 'follow'}"
         if shell_coverage.is_wanted():
             variables["PYTHONPATH"] = os.pathsep.join([f"{KIT}/python", *filter(None, [variables.get("PYTHONPATH")])])

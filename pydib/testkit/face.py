@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from pydib.testkit.commands import Commands
 from pydib.testkit.ready import ready_root
+from pydib.testkit.real_disk import real_disk
 
 MERGED = ("bin", "sbin", "lib", "lib64")
 Self = TypeVar("Self", bound="Root")
@@ -36,7 +37,8 @@ class Root(ABC):
         Raises:
             LookupError: there is no such ready root; the message names those there are.
         """
-        ready = ready_root(name, self._shelves)
+        with real_disk():
+            ready = ready_root(name, self._shelves)
         self.filled = True
         self.env.update(ready.env)
         self.commands.family(ready.family)

@@ -17,7 +17,8 @@ from pydib.host.keeper import Keeper, KeeperRefused
 from pydib.host.keeper_process import listing
 from pydib.testkit.commands import Commands
 from pydib.testkit.face import MERGED, Root
-from pydib.testkit.imagined import entries_of, load, on_the_real_disk
+from pydib.testkit.imagined import entries_of, load
+from pydib.testkit.real_disk import on_the_real_disk
 from pydib.testkit.result import Snapshot, leaves
 from pydib.testkit.session import session
 

@@ -5,14 +5,11 @@ And ways between the two kinds: a tree on disk is loaded into pyfakefs, or fille
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from pydib.host.keeper_process import Entry
 from pydib.testkit.commands import Commands
@@ -21,43 +18,7 @@ from pydib.testkit.face import MERGED, Root
 FakeFilesystem = Any
 """A `pyfakefs.fake_filesystem.FakeFilesystem`; importing that is left to the test that has one."""
 
-Class = TypeVar("Class", bound=type)
 _OF_PYFAKEFS = ("/dev", "/proc", "/sys")
-
-
-@contextlib.contextmanager
-def real_disk() -> Iterator[None]:
-    """Reach the real disk, also while pyfakefs shows the test another one."""
-    patcher = _patcher()
-    if patcher is None or patcher.is_patching is False:
-        yield
-        return
-    patcher.pause()
-    try:
-        yield
-    finally:
-        patcher.resume()
-
-
-def _patcher() -> Any:
-    module = sys.modules.get("pyfakefs.fake_filesystem_unittest")
-    return module.Patcher.PATCHER if module is not None else None
-
-
-def on_the_real_disk(cls: Class) -> Class:
-    """Let all public methods of a class, and its making, reach the real disk."""
-    for name, value in list(vars(cls).items()):
-        if callable(value) and not isinstance(value, type) and (not name.startswith("_") or name == "__init__"):
-            setattr(cls, name, _outside(value))
-    return cls
-
-
-def _outside(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
-    def outside(*args: Any, **named: Any) -> Any:
-        with real_disk():
-            return method(*args, **named)
-    return outside
 
 
 class ImaginedRoot(Root):
@@ -69,14 +30,6 @@ class ImaginedRoot(Root):
         self.commands = commands
         self._os = _os_of(filesystem)
         self.filled = True
-
-    def like(self, name: str) -> ImaginedRoot:
-        """See `Root.like`."""
-        with real_disk():  # the ready root lies there
-            from pydib.testkit.ready import ready_root
-
-            ready_root(name, self._shelves)
-        return super().like(name)
 
     def split_usr(self) -> None:
         """See `Root.split_usr`."""

@@ -15,7 +15,8 @@ from pydib import clock
 from pydib.element.hooks import merge
 from pydib.element.shelf import find_elements
 from pydib.testkit.hooks import find_element, with_dependencies
-from pydib.testkit.imagined import ImaginedRoot, entries_of, real_disk
+from pydib.testkit.imagined import ImaginedRoot, entries_of
+from pydib.testkit.real_disk import real_disk
 from pydib.testkit.result import ScriptRun, Snapshot, differences, written
 
 TARGET = "/"

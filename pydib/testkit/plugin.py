@@ -61,7 +61,8 @@ def fake_root(request: pytest.FixtureRequest) -> Iterator[Root]:
     """An empty fake root; `fake_root.like("debian-12")` fills it."""
     from pydib.testkit.commands import Commands
     from pydib.testkit.fake_root import FakeRoot
-    from pydib.testkit.imagined import ImaginedRoot, real_disk
+    from pydib.testkit.imagined import ImaginedRoot
+    from pydib.testkit.real_disk import real_disk
     from pydib.testkit.session import session
 
     shelves = [request.path.parent / "roots"]
@@ -90,7 +91,7 @@ def element(fake_root: Any, request: pytest.FixtureRequest) -> Callable[..., Ele
     """`element("base")` is that element over this test's fake root; `also=["dpkg"]` merges further ones, and
     `shelves=[DIRECTORY]` says where to look first."""
     from pydib.testkit.element import ElementUnderTest
-    from pydib.testkit.imagined import real_disk
+    from pydib.testkit.real_disk import real_disk
     from pydib.testkit.shelves import shelves_of
 
     with real_disk():

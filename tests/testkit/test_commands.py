@@ -80,3 +80,63 @@ def test_rules_may_be_changed_between_runs(fake_root, commands, tmp_path, script
     commands.on("ip").exits(1)
     commands.on("ip").prints("fine")
     assert script("ip link\n").output == "fine\n"
+
+
+def test_a_call_tells_environment_words_and_the_line_that_made_it(fake_root, script):
+    fake_root.like("debian-12")
+    run = script("export DEBIAN_FRONTEND=noninteractive\nhelper() {\n  apt-get install a\n}\nhelper\nfind /etc/hostname "
+                 "-exec systemctl enable {} \\;\n")
+    install, enable = run.calls
+    assert install.argv == ("apt-get", "install", "a")
+    assert install.env["DEBIAN_FRONTEND"] == "noninteractive" and "BASH_ENV" not in install.env
+    assert (install.at, enable.at) == ("install.d/10-script:3", "install.d/10-script:6")
+
+
+@pytest.mark.parametrize(("text", "line", "call"), [
+    ("true\nfrobnicate --all 'a b' || true\n", 2, "frobnicate --all a b"),
+    ("x=$(\n  sort /etc/hosts | dig +short\n) || true\n", 3, "dig +short"),
+    ("if ! gpg --list-keys 2>/dev/null; then :; fi\n", 1, "gpg --list-keys"),
+])
+def test_an_unexpected_program_fails_the_test_with_the_line_of_the_script(fake_root, script, text, line, call):
+    fake_root.like("debian-12")
+    with pytest.raises(AssertionError) as failed:
+        script(text)
+    assert f"install.d/10-script:{line} called `{call}`" in str(failed.value)
+    assert f"commands.fake('{call.split()[0]}')" in str(failed.value)
+
+
+def test_an_ordinary_program_of_this_machine_is_not_there_unless_it_is_let_through(fake_root, commands, script):
+    fake_root.like("debian-12")
+    commands.real("mke2fs")
+    assert script("mke2fs -V 2>&1 | head -n 1 | cut -c 1-6; ! command -v debugfs\n").output == "mke2fs\n"
+
+
+def test_what_is_said_to_be_missing_may_be_called(fake_root, commands, script):
+    fake_root.like("debian-12")
+    commands.missing("gpg")
+    run = script("gpg --list-keys || echo code $?\n")
+    assert run.output.endswith("code 127\n")
+
+
+def test_a_strict_test_wants_a_rule_for_every_call(fake_root, commands, script):
+    fake_root.like("debian-12")
+    commands.strict()
+    commands.on("apt-get", "install")
+    with pytest.raises(AssertionError, match=r"10-script:2 called `apt-get update`, for which this strict test has no"):
+        script("apt-get install a\napt-get update\n")
+
+
+def test_a_stand_in_creates_files(fake_root, commands, script):
+    fake_root.like("debian-12").write("/etc/redis/kept.conf", "mine\n")
+    commands.on("apt-get", "install").creates("/etc/redis/redis.conf", "/etc/redis/kept.conf", text="port 6379\n")
+    run = script("apt-get install redis; sed -i s/6379/6380/ /etc/redis/redis.conf\n")
+    assert run.ok, run.output
+    assert fake_root.read("/etc/redis/redis.conf") == "port 6380\n"
+    assert fake_root.read("/etc/redis/kept.conf") == "mine\n"
+
+
+def test_input_is_recorded_where_a_test_asks_for_it(fake_root, commands, script):
+    fake_root.like("debian-12")
+    commands.fake("mysql")
+    commands.reads_stdin("mysql")
+    assert script("mysql <<<'select 1'\n").calls[0].stdin == "select 1\n"
