@@ -18,7 +18,7 @@ image: setup ## build image.qcow2 (Debian), and boot it to its login prompt
 	$(BIN)/pydib boot image.qcow2
 
 test: setup ## all tests; as an ordinary user, those that need no root
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest --element-cov=elements --element-cov-fail-under=90
 
 test-boot-all: setup ## build and boot every kind of Debian image
 	PYDIB_BOOT_ALL=1 $(PYTHON) -m pytest -m boot
@@ -32,5 +32,5 @@ bench: setup ## measure pydib beside DIB, in one run
 	$(PYTHON) -m benchmarks
 
 clean: ## remove what these commands made here
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist image.qcow2 image.d
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist image.qcow2 image.d .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

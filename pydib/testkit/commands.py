@@ -152,6 +152,9 @@ class Commands:
         for name in KIT_FILES:
             _install(SHELL / name, kit)
         _install(SHELL / "python/sitecustomize.py", kit / "python")
+        _install(SHELL / "sudo", kit / "bin")
+        shutil.copyfile(tools_dir() / "sudo", kit / "sudo-itself")
+        (kit / "sudo-itself").chmod(0o755)
         for name in ("calls", "unexpected", "trace-lines"):
             (kit / name).touch()
         self.reads_stdin(*lists["reading"])
@@ -230,10 +233,9 @@ class Commands:
         return [*self._tools(tools, place), _shared(_stand_ins, frozenset(self._fake), frozenset(self._missing)),
                 _shared(_ordinary, frozenset(self._real))]
 
-    def lay_out_host(self) -> Path:
-        """Write the directory that comes first on the PATH of host scripts, and give it back."""
-        if not (self._kit / "bin/sudo").exists():
-            _install(tools_dir() / "sudo", self._kit / "bin")
+    @property
+    def host_directory(self) -> Path:
+        """The directory that comes first on the PATH of host scripts."""
         return self._kit / "bin"
 
     def _tools(self, tools: Sequence[Path], place: Path) -> list[Path]:
@@ -246,7 +248,7 @@ class Commands:
         if not (directory / "dib-python").exists():
             (directory / "dib-python").symlink_to("/usr/bin/python3")
         if not (directory / "sudo").exists():
-            _install(tools_dir() / "sudo", directory)
+            _install(SHELL / "sudo", directory)
         return [place]
 
 

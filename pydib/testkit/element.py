@@ -164,7 +164,7 @@ class ElementUnderTest:
             variables |= {"PATH": TARGET_PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root"}
             variables.pop("TMPDIR", None)
         else:
-            mine = str(self.root.commands.lay_out_host())
+            mine = str(self.root.commands.host_directory)
             variables["PATH"] = os.pathsep.join([mine, variables.get("PATH") or TARGET_PATH])
             variables |= {"BASH_FUNC_die%%": (lib_dir() / "die").read_text().partition("\ndie")[2],
                           "BASH_FUNC_get_image_element_array%%": "() { echo \"" + self._element_array() + "\"; }"}

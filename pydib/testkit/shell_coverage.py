@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SHELL_HEAD = (b"/bash", b" bash", b"/sh", b"# shellcheck shell=bash")
+SHELL_HEAD = (b"/bash", b" bash", b"# shellcheck shell=bash")
+"""Only bash tells its lines: scripts for /bin/sh do not count."""
 NOT_SCRIPTS = frozenset({"tests", "test-elements", "__pycache__"})
 
 Lines = dict[Path, set[int]]

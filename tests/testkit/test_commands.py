@@ -84,7 +84,7 @@ def test_rules_may_be_changed_between_runs(fake_root, commands, tmp_path, script
 
 def test_a_call_tells_environment_words_and_the_line_that_made_it(fake_root, script):
     fake_root.like("debian-12")
-    run = script("export DEBIAN_FRONTEND=noninteractive\nhelper() {\n  apt-get install a\n}\nhelper\nfind /etc/hostname "
+    run = script("export DEBIAN_FRONTEND=noninteractive\nhelper() {\n  apt-get install a\n}\nhelper\nfind /etc/fstab "
                  "-exec systemctl enable {} \\;\n")
     install, enable = run.calls
     assert install.argv == ("apt-get", "install", "a")

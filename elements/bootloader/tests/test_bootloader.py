@@ -303,3 +303,63 @@ def test_in_tree_mode_only_a_bios_has_something_on_the_disk_itself(
         "IMAGE_FILE": str(disk), "TARGET_ROOT": str(fake_root.path("/"))})
     assert (run.exit_code, message in run.output) == (exit_code, True), run.output
     assert disk.read_bytes() == before
+
+
+def test_grubs_packages_find_their_answers_before_they_are_installed(fake_root, commands, element):
+    fake_root.like("debian-12")
+    root = str(fake_root.directory)
+    run = element("bootloader").run_with("mmdebstrap-hooks/essential60-bootloader", root, side="host")
+    assert run.ok, run.output
+    assert [call.name for call in run.calls] == ["debconf-set-selections"]
+    assert "grub2/update_nvram boolean false" in run.calls[0].stdin
+
+
+@pytest.fixture
+def installed(fake_root, commands, element):
+    """GRUB for every platform, and programs of GRUB that make what they are asked for."""
+    fake_root.like("debian-12").write("/usr/share/grub/grub-mkconfig_lib", "")
+    for platform in ("i386-pc", "x86_64-efi", "arm64-efi"):
+        fake_root.write(f"/usr/lib/grub/{platform}/normal.mod", b"module")
+    fake_root.write("/usr/lib/grub/i386-pc/boot.img", b"B" * SECTOR)
+    fake_root.write("/usr/share/grub/unicode.pf2", b"font")
+    fake_root.mkdir("/boot/efi")
+    commands.fake("grub-editenv", "grub-mkimage")
+    commands.on("grub-mkimage").does('for word; do case "$word" in --output=*) : > "${word#*=}" ;; esac; done')
+    return element("bootloader", also=["dpkg"])
+
+
+@pytest.mark.parametrize(("env", "left"), [
+    ({"DIB_BLOCK_DEVICE": "efi", "ARCH": "arm64"}, ["/boot/efi/EFI/BOOT/BOOTAA64.EFI"]),
+    ({"DIB_BLOCK_DEVICE": "efi"}, ["/boot/efi/EFI/BOOT/BOOTX64.EFI", "/boot/grub/i386-pc/core.img"]),
+    ({"DIB_BLOCK_DEVICE": "gpt"}, ["/boot/grub/i386-pc/core.img", "/boot/grub/fonts/unicode.pf2"]),
+])
+def test_the_whole_of_grub_is_left_for_each_firmware(installed, fake_root, env, left):
+    run = installed.run("finalise.d/50-bootloader", env=BASE | {"IMAGE_BLOCK_DEVICE": ""} | env)
+    assert run.ok, run.output
+    assert all(fake_root.exists(path) for path in [*left, "/etc/default/grub"]), run.wrote
+    assert run.called("grub-mkconfig", "-o", "/boot/grub/grub.cfg")
+    assert not run.called("install-packages"), "they are there"
+
+
+def test_grub_for_power_goes_to_the_partition_that_is_called_boot(installed, commands):
+    env = BASE | {"ARCH": "ppc64el", "IMAGE_BLOCK_DEVICES": " [image0]=/dev/loop0 [boot]=/dev/loop0p1 "}
+    run = installed.run("finalise.d/50-bootloader", env=env)
+    assert run.ok, run.output
+    assert run.called("install-packages", "-m", "bootloader", "grub-ppc64")
+    assert run.called("grub-install", "--target=powerpc-ieee1275", "/dev/loop0p1")
+
+
+def test_grub_for_power_without_a_device_is_said(installed):
+    run = installed.run("finalise.d/50-bootloader", env=BASE | {"ARCH": "ppc64el"})
+    assert run.exit_code == 1 and "DIB_ASSEMBLE=device" in run.output
+
+
+def test_there_is_no_grub_for_uefi_on_every_machine(installed):
+    run = installed.run_with("bootloader/efi", "s390x", env=BASE, side="target")
+    assert run.exit_code == 1 and "no GRUB for UEFI on s390x" in run.output
+
+
+def test_a_grub_that_is_not_installed_is_said(fake_root, element):
+    fake_root.like("debian-12").mkdir("/boot/efi")
+    run = element("bootloader").run_with("bootloader/efi", "amd64", env=BASE, side="target")
+    assert run.exit_code == 1 and "DIB_SKIP_GRUB_PACKAGE_INSTALL" in run.output

@@ -224,3 +224,17 @@ def test_package_lists_do_not_stay_in_the_image(fake_root, element, env, left):
     fake_root.write("/var/lib/apt/lists/a_Packages", "")
     assert element("debootstrap").run("cleanup.d/99-clean-up-cache", env=env).ok
     assert fake_root.tree("/var/lib/apt/lists") == left
+
+
+def test_keyring_and_further_arguments_reach_mmdebstrap(bootstrap):
+    env = STABLE | {"DIB_APT_KEYRING": "/k.gpg", "DIB_MMDEBSTRAP_EXTRA_ARGS": "--aptopt=x --verbose"}
+    run = bootstrap.run("root.d/08-debootstrap", env=env)
+    assert run.ok, run.output
+    assert {"--keyring=/k.gpg", "--aptopt=x"} <= set(tool_call(run))
+
+
+def test_a_machine_without_a_bootstrap_tool_is_told_what_to_install(bootstrap, commands):
+    commands.missing("mmdebstrap", "debootstrap")
+    run = bootstrap.run("root.d/08-debootstrap", env=STABLE)
+    assert run.exit_code == 1
+    assert "apt-get install mmdebstrap" in run.output

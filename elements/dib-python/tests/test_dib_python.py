@@ -46,3 +46,14 @@ def test_the_link_is_gone_in_the_end(fake_root, element):
     fake_root.like("debian-12").symlink("/usr/local/bin/dib-python", "/usr/bin/python3")
     assert element("dib-python").run("cleanup.d/50-dib-python").ok
     assert not fake_root.exists("/usr/local/bin/dib-python")
+
+
+@pytest.mark.parametrize(("root", "missing", "line"), [
+    ("fedora-41", [], "dnf install -y python3"), ("fedora-41", ["dnf"], "yum install -y python3"),
+    ("opensuse-leap-15.6", [], "zypper --non-interactive install python3"),
+])
+def test_each_distribution_installs_it_in_its_own_way(fake_root, element, commands, root, missing, line):
+    commands.missing("python3", *missing)
+    fake_root.like(root)
+    run = element("dib-python").run("pre-install.d/01-dib-python")
+    assert run.ok and run.lines == [line]

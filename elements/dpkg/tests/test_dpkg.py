@@ -382,3 +382,64 @@ def test_manifest_lists_the_packages(dpkg, fake_root, commands):
 @pytest.mark.parametrize(("env", "cleaned"), [({}, True), ({"DIB_DISABLE_APT_CLEANUP": "1"}, False)])
 def test_package_files_do_not_stay_in_the_image(dpkg, env, cleaned):
     assert dpkg.run("finalise.d/99-clean-up-cache", env=env).called("apt-get", "clean") is cleaned
+
+
+@pytest.fixture
+def archives(fake_root, element):
+    """The element, a root, and a cache with one package file of an earlier build."""
+    fake_root.like("debian-12")
+    (fake_root.base / "cache/apt/debian").mkdir(parents=True)
+    (fake_root.base / "cache/apt/debian/old_1_all.deb").write_text("old")
+    return element("dpkg")
+
+
+def test_package_files_of_earlier_builds_are_lent(archives, fake_root):
+    cache = fake_root.base / "cache/apt/debian"
+    run = archives.run_with("apt-archives/lend", str(fake_root.directory), str(cache), side="host")
+    assert run.ok, run.output
+    assert fake_root.link("/var/cache/apt/archives/old_1_all.deb") == "../lent/old_1_all.deb"
+    assert fake_root.tree("/var/cache/apt/lent") == [], "what was bound there went with the script"
+
+
+def test_package_files_of_this_build_are_kept_and_none_stay_in_the_image(archives, fake_root):
+    fake_root.write("/var/cache/apt/archives/new_1_all.deb", "new")
+    fake_root.symlink("/var/cache/apt/archives/old_1_all.deb", "../lent/old_1_all.deb")
+    fake_root.mkdir("/var/cache/apt/lent")
+    run = archives.run("post-root.d/90-keep-package-files")
+    assert run.ok, run.output
+    cache = fake_root.base / "cache/apt/debian"
+    assert {file.name: file.read_text() for file in cache.iterdir()} == {"old_1_all.deb": "old", "new_1_all.deb": "new"}
+    assert fake_root.tree("/var/cache/apt") == ["/var/cache/apt/archives/partial"]
+
+
+@pytest.mark.parametrize(("env", "kept"), [
+    ({"DIB_APT_LOCAL_CACHE": "0"}, False), ({"DIB_APT_LOCAL_CACHE": "0", "DIB_DISABLE_APT_CLEANUP": "1"}, True)])
+def test_without_a_cache_package_files_are_dropped_unless_they_are_wanted(archives, fake_root, env, kept):
+    fake_root.write("/var/cache/apt/archives/new_1_all.deb", "new")
+    assert archives.run("post-root.d/90-keep-package-files", env=env).ok
+    assert fake_root.exists("/var/cache/apt/archives/new_1_all.deb") is kept
+    assert not (fake_root.base / "cache/apt/debian/new_1_all.deb").exists()
+
+
+def test_mmdebstraps_hooks_do_what_root_d_does_only_earlier(fake_root, element):
+    fake_root.like("debian-12").write("/usr/sbin/update-initramfs", "the real one", mode=0o755)
+    dpkg = element("dpkg")
+    early = dpkg.run_with("mmdebstrap-hooks/setup50-dpkg", str(fake_root.directory), side="host")
+    assert early.ok, early.output
+    assert dpkg.run("root.d/50-trim-dpkg").changes.added == {}
+    essential = dpkg.run_with("mmdebstrap-hooks/essential50-dpkg", str(fake_root.directory), side="host")
+    assert essential.ok, essential.output
+    assert essential.called("dpkg-divert", "--add", "/usr/sbin/update-initramfs")
+    assert fake_root.read("/usr/sbin/update-initramfs.distrib") == "the real one"
+    fake_root.write("/var/cache/apt/archives/new_1_all.deb", "new")
+    last = dpkg.run_with("mmdebstrap-hooks/customize90-dpkg", str(fake_root.directory), side="host")
+    assert last.ok, last.output
+    assert not fake_root.exists("/var/cache/apt/archives/new_1_all.deb")
+
+
+def test_no_daemon_starts_through_the_stand_ins(fake_root, element):
+    fake_root.like("debian-12")
+    dpkg = element("dpkg")
+    assert dpkg.run_with("stand-ins/policy-rc.d", "ssh", "start", side="target").exit_code == 101
+    run = dpkg.run_with("stand-ins/does-nothing", "--start", side="target")
+    assert (run.exit_code, "not started" in run.output) == (0, True)

@@ -34,3 +34,15 @@ def test_hardening_can_be_refused(fake_root, element):
 def test_a_server_without_its_configuration_is_fine(fake_root, element):
     fake_root.like("bare")
     assert element("openssh-server").run("post-install.d/99-harden-sshd-config").ok
+
+
+@pytest.mark.parametrize(("root", "missing", "line"), [
+    ("gentoo", [], "rc-update add sshd default"), ("debian-12-sysvinit", [], "chkconfig ssh on"),
+    ("debian-12-sysvinit", ["chkconfig"], "update-rc.d ssh defaults"),
+])
+def test_it_is_enabled_under_every_init_system(fake_root, element, commands, root, missing, line):
+    commands.missing(*missing)
+    fake_root.like(root)
+    run = element("openssh-server").run("post-install.d/80-enable-sshd-service")
+    assert run.ok and run.lines == [line]
+    assert run.enabled
