@@ -14,11 +14,19 @@ from pathlib import Path
 
 from pydib import __version__, clock, events, paths
 from pydib.build.actions import Build
-from pydib.build.decide import Order, Prepared, check_machine, find_and_resolve, order, prepare, root_defaults
+from pydib.build.decide import (
+    Order,
+    Prepared,
+    check_machine,
+    find_and_resolve,
+    kept_folders,
+    order,
+    prepare,
+    root_defaults,
+)
 from pydib.build.outputs import publish_outputs
 from pydib.errors import EngineError, PydibError
-from pydib.host import room
-from pydib.host.namespace import Namespaces, run_isolated
+from pydib.host.namespace import run_isolated
 from pydib.host.script import end_strays
 from pydib.host.workspace import workspace
 from pydib.recipe import Recipe, Wishes
@@ -35,11 +43,11 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
     """
     prepared = prepare(recipe)
     check_machine(prepared)
-    for folder in (recipe.image_cache, paths.lockfiles(recipe.environment)):
+    for folder in kept_folders(recipe):
         _make_folder(folder)
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
-        payload = pickle.dumps(order(prepared, wishes, places))
-        return run_isolated("pydib.cli.inside", payload, namespaces=Namespaces(), keep=[places.lock])
+        wanted = order(prepared, wishes, places)
+        return run_isolated("pydib.cli.inside", pickle.dumps(wanted), namespaces=wanted.namespaces, keep=[places.lock])
 
 
 def _make_folder(path: Path) -> None:
@@ -61,7 +69,6 @@ def carry_out(order: Order, report: events.Reporter) -> None:
     for warning in order.prepared.warnings:
         report(events.Warned(text=warning))
     report(events.Note(text=f"Building in {order.layout.build_dir}"))
-    room.enter(order.room)
     with _unwinding(report) as stack:
         build = Build(order, report, stack)
         build.make_room()

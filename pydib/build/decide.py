@@ -12,9 +12,9 @@ from pydib.build.mode import Assembly, decide_assembly
 from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
-from pydib.errors import ToolMissing
 from pydib.host import machine, room
 from pydib.host.command import require_tool
+from pydib.host.namespace import Namespaces
 from pydib.host.room import Operation
 from pydib.host.workspace import Workspace
 from pydib.image.check import check_output
@@ -57,6 +57,7 @@ class Order:
     """What the inner process gets: the build, its room, its places in there, and what the user wants to see."""
 
     prepared: Prepared
+    namespaces: Namespaces
     room: tuple[Operation, ...]
     layout: Layout
     staging_dir: Path
@@ -68,6 +69,8 @@ def order(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:
 
     The room has another `/` than the host. A build that works right in there is told where the host's lies.
     """
+    if not machine.is_root():
+        return _order_without_root(prepared, wishes, places)
     recipe, staging_dir = prepared.recipe, places.staging_dir
     started_there, written_there = room.is_root(recipe.cwd), room.is_root(recipe.output_stem.parent)
     if started_there:
@@ -77,10 +80,32 @@ def order(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:
         if not started_there or Path(recipe.image_name).is_absolute():
             recipe = replace(recipe, image_name=str(room.HOST / Path(recipe.image_name).name))
     return Order(
-        prepared=replace(prepared, recipe=recipe), wishes=wishes, staging_dir=staging_dir,
+        prepared=replace(prepared, recipe=recipe), wishes=wishes, staging_dir=staging_dir, namespaces=Namespaces(),
         layout=Layout(build_dir=room.BUILD_DIR, image_dir=room.IMAGE_DIR),
         room=room.furnish(build_dir=places.build_dir, image_dir=places.image_dir,
                           keep_host=started_there or written_there))
+
+
+def _order_without_root(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:
+    """The order for an ordinary user's build: in a user namespace, with fences around its room."""
+    writable = (*SCRATCH, paths.temporary(prepared.recipe.environment), places.staging_dir.parent,
+                *kept_folders(prepared.recipe))
+    return Order(
+        prepared=prepared, wishes=wishes, staging_dir=places.staging_dir, namespaces=Namespaces(user=True),
+        layout=Layout(build_dir=room.BUILD_DIR, image_dir=room.IMAGE_DIR),
+        room=room.furnish_fenced(build_dir=places.build_dir, image_dir=places.image_dir, writable=writable))
+
+
+SCRATCH = (Path("/tmp"), Path("/var/tmp"))
+"""Where scripts of an ordinary user's build may write, besides the directories that the user named."""
+
+
+def kept_folders(recipe: Recipe) -> tuple[Path, ...]:
+    """Directories that scripts keep things in from build to build, and which the build makes: caches and locks, and
+    where manifests are saved, if the user named a place."""
+    env = recipe.environment
+    manifests = [recipe.cwd / env["DIB_MANIFEST_SAVE_DIR"]] if env.get("DIB_MANIFEST_SAVE_DIR") else []
+    return (recipe.image_cache, paths.lockfiles(env), *manifests)
 
 
 def find_and_resolve(recipe: Recipe) -> tuple[Shelf, tuple[str, ...], Resolution]:
@@ -137,9 +162,6 @@ def check_machine(prepared: Prepared) -> None:
     Raises:
         ToolMissing: a program, or a right, is missing.
     """
-    if not machine.is_root():
-        raise ToolMissing(f"user {machine.user_name()} may not make mounts and loop devices",
-                          hint="run the build as root, for instance with sudo")
     for tool in ("unshare", "setpriv"):
         require_tool(tool, why="the build runs in its own namespaces")
     for kind in prepared.outputs:

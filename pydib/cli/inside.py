@@ -12,6 +12,8 @@ from types import FrameType
 from pydib.build import Order, carry_out, failure_of
 from pydib.errors import Interrupted, PydibError
 from pydib.events import BuildFailed, Reporter
+from pydib.host import room
+from pydib.host.namespace import PASSED_ON, listen, nested
 from pydib.report.reporters import reporter
 
 
@@ -19,8 +21,6 @@ def main() -> int:
     """Carry out the order in the descriptor that the first argument names; gives the exit code."""
     with os.fdopen(int(sys.argv[1]), "rb") as stream:
         order: Order = pickle.load(stream)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     with ExitStack() as stack:
         try:
             report = stack.enter_context(reporter(order.wishes))
@@ -32,19 +32,33 @@ def main() -> int:
 
 def _carried_out(order: Order, report: Reporter) -> int:
     try:
+        room.enter(order.room)
+        if order.namespaces.user:
+            return nested(lambda: _worked_off(order, report))
+    except PydibError as problem:
+        return _failed(problem, order, report)
+    return _worked_off(order, report)
+
+
+def _worked_off(order: Order, report: Reporter) -> int:
+    try:
+        listen(_interrupt)
         carry_out(order, report)
     except BaseException as error:
-        problem = failure_of(error)
-        report(BuildFailed(message=str(problem), exit_code=problem.exit_code))
-        if order.wishes.style != "lines":
-            sys.stderr.write(f"pydib: {problem}\n")
-        return problem.exit_code
+        return _failed(failure_of(error), order, report)
     return 0
+
+
+def _failed(problem: PydibError, order: Order, report: Reporter) -> int:
+    report(BuildFailed(message=str(problem), exit_code=problem.exit_code))
+    if order.wishes.style != "lines":
+        sys.stderr.write(f"pydib: {problem}\n")
+    return problem.exit_code
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     """The first signal ends the build; later ones must not end its cleaning up."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in PASSED_ON:
         signal.signal(each, _heard_already)
     raise Interrupted(number)
 

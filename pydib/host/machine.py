@@ -28,3 +28,8 @@ def user_name() -> str:
 def is_root() -> bool:
     """Whether we may do what only root may."""
     return os.geteuid() == 0
+
+
+def in_user_namespace() -> bool:
+    """Whether our ids are mapped: root in here is an ordinary user outside (user_namespaces(7))."""
+    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(2**32 - 1)]

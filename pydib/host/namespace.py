@@ -3,24 +3,31 @@
 A build is two processes. The *outer* one stays where the user called it: it made the directories, passes signals on,
 waits, and removes what is left. The *inner* one is the first process of the new PID namespace: when it ends, whatever
 the reason, the kernel ends every process in there, and with the last one all mounts go.
-util-linux's `unshare` makes the namespaces (it can map subordinate ids too, for builds without root, see
-unshare(1)); `setpriv --pdeathsig` ends it when the outer process is killed.
+util-linux's `unshare` makes the namespaces; `setpriv --pdeathsig` ends it when the outer process is killed.
+
+Without root there is one process more. `unshare` then makes only a user namespace, with the caller as root and the
+caller's subordinate ids behind it (subuid(5)), and a mount namespace. In there the room is made; `nested` goes into
+a second user namespace with all the rest, in which the room's mounts can no longer be changed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
+from pydib import clock
 from pydib.errors import SandboxError
+from pydib.host import kernel
 from pydib.host.command import require_tool
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,29 +36,105 @@ PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Namespaces:
-    """Which namespaces a build gets. `user` maps the caller to root, and subordinate ids behind it."""
+    """Which namespaces a build gets: its own mounts, processes, IPC and host name, and with `user` its own ids."""
 
-    mount: bool = True
-    pid: bool = True
-    ipc: bool = True
-    uts: bool = True
     user: bool = False
+
+
+MAPPED = ("--user", "--map-root-user", "--map-auto")
+"""Arguments of unshare(1): the caller is root, and the caller's subordinate ids are everybody else."""
 
 
 def unshare_argv(wanted: Namespaces) -> list[str]:
     """The command that enters the namespaces and then runs what is appended to it."""
     argv = [require_tool("setpriv"), "--pdeathsig", "KILL", require_tool("unshare")]
+    own_mounts = ["--mount", "--propagation", "private"]
     if wanted.user:
-        argv += ["--user", "--map-root-user", "--map-auto"]
-    if wanted.mount:
-        argv += ["--mount", "--propagation", "private"]
-    if wanted.ipc:
-        argv.append("--ipc")
-    if wanted.uts:
-        argv.append("--uts")
-    if wanted.pid:
-        argv += ["--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc"]
-    return [*argv, "--"]
+        return [*argv, *MAPPED, *own_mounts, "--"]
+    return [*argv, *own_mounts, "--ipc", "--uts", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]
+
+
+def nested(work: Callable[[], int]) -> int:
+    """Do `work` as the first process of further namespaces: user (the same ids), mount, PID, IPC and UTS.
+
+    What is mounted now can neither be changed nor unmounted there. We wait for its end; when we are killed, so is
+    everything in there.
+
+    Returns:
+        The exit code of `work`, or 128 + signal.
+
+    Raises:
+        SandboxError: the kernel refuses.
+    """
+    outer = os.getppid()
+    try:
+        _into_nested_user_namespace()
+        kernel.die_with_parent()  # new credentials may have undone what setpriv did
+    except OSError as error:
+        raise SandboxError(f"the build's inner namespaces cannot be made: {error.strerror}",
+                           hint="`pydib doctor` tells what this machine lacks") from None
+    if os.getppid() != outer:
+        return 1  # killed meanwhile
+    alive, our_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(our_end)
+        _leave(lambda: _first_process(work, alive))
+    os.close(alive)
+    for number in PASSED_ON:
+        signal.signal(number, signal.SIG_IGN)  # the outer process tells the first process of what a user wants
+    _, status = os.waitpid(child, 0)
+    os.close(our_end)
+    code = os.waitstatus_to_exitcode(status)
+    return code if code >= 0 else 128 - code
+
+
+def _into_nested_user_namespace() -> None:
+    """unshare(2), with a helper that stays outside to write our maps: for whole ranges only it has the right to."""
+    us, ready, ready_end = os.getpid(), *os.pipe()
+    helper = os.fork()
+    if helper == 0:
+        os.close(ready_end)
+        _leave(lambda: _write_maps(us, ready))
+    os.close(ready)
+    kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC
+                   | kernel.CLONE_NEWUTS)
+    os.write(ready_end, b"x")
+    os.close(ready_end)
+    if os.waitpid(helper, 0)[1] != 0:
+        raise PermissionError(errno.EPERM, "its ids could not be mapped")
+
+
+def _write_maps(pid: int, ready: int) -> int:
+    if not os.read(ready, 1):
+        return 1
+    for name in ("uid_map", "gid_map"):
+        rows = [line.split() for line in Path(f"/proc/self/{name}").read_text().splitlines()]
+        Path(f"/proc/{pid}/{name}").write_text("".join(f"{inner} {inner} {count}\n" for inner, _, count in rows))
+    return 0
+
+
+def _first_process(work: Callable[[], int], alive: int) -> int:
+    kernel.die_with_parent()
+    os.set_blocking(alive, False)
+    with contextlib.suppress(BlockingIOError):
+        os.read(alive, 1)
+        return 1  # at its end: the parent died before we were tied to it
+    os.close(alive)
+    kernel.mount("proc", Path("/proc"), fstype="proc")
+    return work()
+
+
+def _leave(work: Callable[[], int]) -> NoReturn:
+    """Do `work`, and end this process, whatever happens in it."""
+    code = 1
+    try:
+        code = work()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
 
 
 def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: Sequence[int] = ()) -> int:
@@ -59,6 +142,8 @@ def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: S
 
     The first of SIGINT, SIGTERM and SIGHUP is passed on, so that the inner process can end well; a second one, or a
     long silence after the first, kills it: the kernel then cleans up just the same.
+
+    The module starts with these signals blocked, and unblocks them (`listen`) when it is ready for them.
 
     Args:
         module: dotted name, started with our own interpreter.
@@ -73,17 +158,27 @@ def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: S
     """
     reader = _as_file(payload)
     argv = [*unshare_argv(namespaces), sys.executable, "-m", module, str(reader)]
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     try:
         child = subprocess.Popen(argv, pass_fds=(reader, *keep))
+        with _Relay(child) as relay:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            code = relay.wait()
     except OSError as error:
         raise SandboxError(f"the build's namespaces cannot be made: {error.strerror}", where=argv[0]) from None
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reader)
-    with _Relay(child) as relay:
-        code = relay.wait()
     if relay.received:
         return 128 + relay.received
     return 128 - code if code < 0 else code
+
+
+def listen(heard: Callable[[int, FrameType | None], None]) -> None:
+    """Have `heard` called for each signal that is passed on to us, from now on, those that came already too."""
+    for number in PASSED_ON:
+        signal.signal(number, heard)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 
 
 def _as_file(payload: bytes) -> int:
@@ -100,6 +195,8 @@ class _Relay:
     def __init__(self, child: subprocess.Popen[bytes]) -> None:
         self.child = child
         self.received = 0
+        self.deadline = 0.0
+        self.inner: dict[int, int] = {}
 
     def __enter__(self) -> _Relay:
         self._before = {number: signal.signal(number, self._pass_on) for number in PASSED_ON}
@@ -109,17 +206,37 @@ class _Relay:
         if self.child.poll() is None:
             self.child.kill()
             self.child.wait()
+        self._wait_for_the_inner()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        first = not self.received
-        self.received = self.received or number
-        for pid in _children(self.child.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM if first else signal.SIGKILL)
-        if not first:
+        if self.received:
             self.child.kill()
+            return
+        self.received = number
+        self.deadline = clock.monotonic() + PATIENCE_SECONDS
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell the inner process, if it is there already; it heeds the first time only."""
+        self._meet_the_inner()
+        for descriptor in self.inner.values():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+
+    def _meet_the_inner(self) -> None:
+        """Take hold of the child's children as they come: when the child is killed, nobody else tells us their end."""
+        for pid in _children(self.child.pid):
+            if pid not in self.inner:
+                with contextlib.suppress(ProcessLookupError):
+                    self.inner[pid] = os.pidfd_open(pid)
+
+    def _wait_for_the_inner(self) -> None:
+        """The inner process ends after all others of its PID namespace; only then its directories may be removed."""
+        for descriptor in self.inner.values():
+            select.select([descriptor], [], [], PATIENCE_SECONDS)
+            os.close(descriptor)
 
     def wait(self) -> int:
         """The child's exit code, negative for a signal. A child that does not heed a signal is killed in the end."""
@@ -127,9 +244,12 @@ class _Relay:
         try:
             poll = select.poll()
             poll.register(descriptor, select.POLLIN)
-            while not poll.poll(PATIENCE_SECONDS * 1000 if self.received else 250):
+            while not poll.poll(50 if not self.inner else 250):
+                self._meet_the_inner()
                 if self.received:
-                    self.child.kill()
+                    self._tell()
+                    if clock.monotonic() > self.deadline:
+                        self.child.kill()
                 _take_terminal_back()
         finally:
             os.close(descriptor)

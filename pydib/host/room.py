@@ -7,6 +7,10 @@ what scripts write down from them, are then equal from build to build and from u
 What a script makes in `/` itself goes with the room. A build that is started in `/`, or whose output goes there, keeps
 the host's root at `HOST` for it.
 
+A build without root has *fences* on top: all of the host is read-only in its room but for some directories, and /dev is
+one of its own. `namespace.nested` makes that final: mounts of an outer user namespace cannot be changed in an inner
+one (mount_namespaces(7)).
+
 `furnish` decides and touches nothing; each of its steps can say what it will do.
 """
 
@@ -67,10 +71,9 @@ class Bind:
 
     def do(self) -> None:
         """Carry it out."""
-        if self.folder:
-            self.target.mkdir(parents=True)
-        else:
-            self.target.touch()
+        if not self.target.exists():
+            self.target.parent.mkdir(parents=True, exist_ok=True)
+            self.target.mkdir() if self.folder else self.target.touch()
         kernel.mount(self.source, self.target, flags=kernel.MS_BIND | kernel.MS_REC)
 
 
@@ -104,6 +107,43 @@ class Forget:
         self.target.rmdir()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A filesystem without a device, of this type, on the new folder `target`."""
+
+    fstype: str
+    target: Path
+    options: str = ""
+
+    def __str__(self) -> str:
+        return f"mount {self.fstype} on {self.target}"
+
+    def do(self) -> None:
+        """Carry it out."""
+        self.target.mkdir(exist_ok=True)
+        kernel.mount(self.fstype, self.target, fstype=self.fstype, data=self.options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fence:
+    """`target`, and all that is mounted below it, becomes read-only."""
+
+    target: Path
+
+    def __str__(self) -> str:
+        return f"make {self.target} read-only"
+
+    def do(self) -> None:
+        """Carry it out."""
+        kernel.make_read_only(self.target)
+
+
+DEVICES = ("full", "fuse", "kvm", "net/tun", "null", "random", "tty", "urandom", "zero")
+"""What a /dev of our own has of the host's, as far as the host has it."""
+DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+                "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
+
+
 def furnish(*, build_dir: Path, image_dir: Path, keep_host: bool = False, root: Path = Path("/")
             ) -> tuple[Operation, ...]:
     """The steps that make the room.
@@ -116,10 +156,48 @@ def furnish(*, build_dir: Path, image_dir: Path, keep_host: bool = False, root: 
     return (
         Pivot(over=build_dir, old=HOST),
         *_entries(root),
-        Bind(source=on_host(build_dir), target=BUILD_DIR),
-        Bind(source=on_host(image_dir), target=IMAGE_DIR),
+        *_places(build_dir, image_dir),
         *(() if keep_host else (Forget(target=HOST),)),
     )
+
+
+def furnish_fenced(*, build_dir: Path, image_dir: Path, writable: Iterable[Path], root: Path = Path("/")
+                   ) -> tuple[Operation, ...]:
+    """The steps that make the room of a build without root.
+
+    Args:
+        build_dir, image_dir: where the build's directories really lie.
+        writable: existing directories that scripts may write to; an outer one stands before what is in it.
+        root: whose entries to look at.
+    """
+    open_to_scripts = sorted({path.resolve() for path in writable})
+    entries = [step for step in _entries(root) if step.target != Path("/dev")]
+    return (
+        Pivot(over=build_dir, old=HOST),
+        *entries,
+        *(Fence(target=step.target) for step in entries if isinstance(step, Bind) and step.target != Path("/proc")),
+        *(Bind(source=on_host(path), target=path) for path in open_to_scripts),
+        *_devices(root),
+        *_places(build_dir, image_dir),
+        Forget(target=HOST),
+    )
+
+
+def _places(build_dir: Path, image_dir: Path) -> tuple[Operation, ...]:
+    return (Bind(source=on_host(build_dir), target=BUILD_DIR), Bind(source=on_host(image_dir), target=IMAGE_DIR))
+
+
+def _devices(root: Path) -> Iterator[Operation]:
+    """A /dev with what a chroot and its scripts need."""
+    dev = Path("/dev")
+    yield Mount(fstype="tmpfs", target=dev, options="mode=0755,size=16m")
+    for name in DEVICES:
+        if (root / "dev" / name).exists():
+            yield Bind(source=HOST / "dev" / name, target=dev / name, folder=False)
+    yield Mount(fstype="devpts", target=dev / "pts", options="gid=5,mode=620,ptmxmode=666")
+    yield Mount(fstype="tmpfs", target=dev / "shm", options="mode=1777")
+    for name, to in DEVICE_LINKS.items():
+        yield Link(target=dev / name, to=to)
 
 
 def is_root(path: Path) -> bool:
@@ -132,7 +210,7 @@ def on_host(path: Path) -> Path:
     return HOST / path.resolve().relative_to("/")
 
 
-def _entries(root: Path) -> Iterator[Operation]:
+def _entries(root: Path) -> Iterator[Bind | Link]:
     """Each entry of the root directory once more, but for directories of builds, which come and go."""
     with os.scandir(root) as found:
         entries = sorted(found, key=lambda entry: entry.name)

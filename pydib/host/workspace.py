@@ -13,15 +13,20 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydib.errors import EngineError, ImageError
+from pydib.errors import EngineError, ImageError, PydibError
+from pydib.host.command import run
+from pydib.host.namespace import MAPPED
 
 BUILD_PREFIX, IMAGE_PREFIX, STAGING_PREFIX = "dib_build.", "dib_image.", ".pydib-"
 MARKER = ".pydib-build"
+PATIENCE = (0.05, 0.2, 0.5, 1.0)
+"""Seconds between the tries to remove a directory: processes of a killed build may still be writing to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +95,21 @@ def remove(path: Path) -> None:
     if inside:
         raise EngineError(f"{path} is not removed: {inside[0]} is still mounted", where=str(path),
                           hint=f"umount {inside[0]}, then remove the directory")
-    shutil.rmtree(path, ignore_errors=True)
-    if path.exists():
-        raise EngineError("a directory of the build cannot be removed", where=str(path), hint=f"rm -r {path}")
+    for wait in (*PATIENCE, None):
+        shutil.rmtree(path, ignore_errors=True)
+        if path.exists() and os.geteuid() != 0:
+            _remove_as_mapped(path)
+        if not path.exists():
+            return
+        if wait is not None:
+            time.sleep(wait)
+    raise EngineError("a directory of the build cannot be removed", where=str(path), hint=f"rm -r {path}")
+
+
+def _remove_as_mapped(path: Path) -> None:
+    """Files of the caller's subordinate ids are only for root of a user namespace to remove."""
+    with contextlib.suppress(PydibError):
+        run("unshare", *MAPPED, "rm", "--recursive", "--force", "--one-file-system", "--", path)
 
 
 def sweep(temporary: Path) -> list[Path]:

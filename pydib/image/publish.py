@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pydib.errors import ImageError
+from pydib.host.machine import in_user_namespace
 
 
 def checksum_lines(path: Path, kinds: Sequence[str], *, shown_as: str) -> dict[str, str]:
@@ -28,13 +29,14 @@ def dated(path: Path, moment: datetime) -> Path:
 
 
 def owner(environment: Mapping[str, str]) -> tuple[int, int] | None:
-    """User and group who called us through sudo, to whom outputs belong (C-230); None without sudo.
+    """User and group who called us through sudo, to whom outputs belong (C-230); None without sudo, and
+    where ids are mapped.
 
     >>> owner({"SUDO_UID": "1000", "SUDO_GID": "1000"})
     (1000, 1000)
     """
     user, group = environment.get("SUDO_UID", ""), environment.get("SUDO_GID", "")
-    if os.geteuid() != 0 or not (user.isdecimal() and group.isdecimal()):
+    if os.geteuid() != 0 or in_user_namespace() or not (user.isdecimal() and group.isdecimal()):
         return None
     return int(user), int(group)
 

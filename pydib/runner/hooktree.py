@@ -10,6 +10,7 @@ from pathlib import Path
 from pydib.element.hooks import Entry
 from pydib.errors import HookConflict
 from pydib.events import Note, Reporter
+from pydib.host.machine import in_user_namespace
 
 INSTALL_TYPE_FILE = "environment.d/11-dib-install-type.bash"
 
@@ -79,9 +80,10 @@ def _file(source: Path, target: Path) -> None:
 
 
 def _metadata(source: Path, target: Path) -> None:
-    """Mode, times, extended attributes, and the owner where we may."""
+    """Mode, times, extended attributes, and the owner where we may. An ordinary user's build knows the owners of few
+    files: all are root's there, as in a build by root."""
     info = source.stat()
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not in_user_namespace():
         os.chown(target, info.st_uid, info.st_gid)
     shutil.copystat(source, target)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydib.errors import CommandFailed, EngineError
 from pydib.host.command import run
+from pydib.host.machine import in_user_namespace
 from pydib.host.mount import mount, mounted, mounts_below, unmount_below
 
 RESOLV_CONF = "etc/resolv.conf"
@@ -80,10 +81,13 @@ def system_mounts(root: Path) -> Iterator[None]:
     before = [found.target for found in mounts_below(root)]
     try:
         mount("proc", root / "proc", fstype="proc")
-        mount("/dev", root / "dev", options="bind")
+        mount("/dev", root / "dev", options="rbind" if in_user_namespace() else "bind")
         if (root / "dev/pts").is_dir():
             mount("devpts", root / "dev/pts", fstype="devpts", options="gid=5,mode=620,ptmxmode=666")
-        mount("sysfs", root / "sys", fstype="sysfs", options="ro")
+        if in_user_namespace():  # a sysfs of its own needs a network of its own; the room's is read-only
+            mount("/sys", root / "sys", options="rbind")
+        else:
+            mount("sysfs", root / "sys", fstype="sysfs", options="ro")
         yield
     finally:
         unmount_below(root, itself=False, keep=before)
