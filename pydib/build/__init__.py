@@ -47,7 +47,8 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
         _make_folder(folder)
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
         wanted = order(prepared, wishes, places)
-        return run_isolated("pydib.cli.inside", pickle.dumps(wanted), namespaces=wanted.namespaces, keep=[places.lock])
+        return run_isolated("pydib.cli.inside", pickle.dumps(wanted), namespaces=wanted.namespaces,
+                            keep=[places.lock, places.filesystems])
 
 
 def _make_folder(path: Path) -> None:

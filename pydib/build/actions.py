@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -69,6 +70,7 @@ class Build:
         if wanted and machine.memory_bytes() >= needed:
             for place in (self.layout.build_dir, self.layout.image_dir):
                 self.stack.enter_context(mounted("tmpfs", place, fstype="tmpfs", options="mode=0700,size=80%"))
+                os.write(self.order.filesystems, f"{place.stat().st_dev}\n".encode())
         elif wanted:
             self.report(events.Warned(text=f"Not enough RAM to use tmpfs: {machine.memory_bytes() // sizes.GIB} GiB, "
                                            f"but --min-tmpfs asks for twice {self.recipe.min_tmpfs_gib} GiB"))

@@ -12,7 +12,8 @@ from pydib.build.mode import Assembly, decide_assembly
 from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
-from pydib.host import machine, room
+from pydib.errors import ToolMissing
+from pydib.host import machine, room, sandbox
 from pydib.host.command import require_tool
 from pydib.host.namespace import Namespaces
 from pydib.host.room import Operation
@@ -54,13 +55,15 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What the inner process gets: the build, its room, its places in there, and what the user wants to see."""
+    """What the inner process gets: the build, its room, its places in there, the descriptor on which it writes down
+    filesystems in memory (see workspace.py), and what the user wants to see."""
 
     prepared: Prepared
     namespaces: Namespaces
     room: tuple[Operation, ...]
     layout: Layout
     staging_dir: Path
+    filesystems: int
     wishes: Wishes
 
 
@@ -81,8 +84,9 @@ def order(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:
             recipe = replace(recipe, image_name=str(room.HOST / Path(recipe.image_name).name))
     return Order(
         prepared=replace(prepared, recipe=recipe), wishes=wishes, staging_dir=staging_dir, namespaces=Namespaces(),
+        filesystems=places.filesystems,
         layout=Layout(build_dir=room.BUILD_DIR, image_dir=room.IMAGE_DIR),
-        room=room.furnish(build_dir=places.build_dir, image_dir=places.image_dir,
+        room=room.furnish(top=places.top, build_dir=places.build_dir, image_dir=places.image_dir,
                           keep_host=started_there or written_there))
 
 
@@ -92,8 +96,10 @@ def _order_without_root(prepared: Prepared, wishes: Wishes, places: Workspace) -
                 *kept_folders(prepared.recipe))
     return Order(
         prepared=prepared, wishes=wishes, staging_dir=places.staging_dir, namespaces=Namespaces(user=True),
+        filesystems=places.filesystems,
         layout=Layout(build_dir=room.BUILD_DIR, image_dir=room.IMAGE_DIR),
-        room=room.furnish_fenced(build_dir=places.build_dir, image_dir=places.image_dir, writable=writable))
+        room=room.furnish_fenced(top=places.top, build_dir=places.build_dir, image_dir=places.image_dir,
+                                 writable=writable))
 
 
 SCRATCH = (Path("/tmp"), Path("/var/tmp"))
@@ -156,14 +162,25 @@ def root_defaults(recipe: Recipe) -> RootDefaults:
                         metadata_csum=recipe.environment.get("DIB_RELEASE") != "trusty")
 
 
+def _check_without_root(prepared: Prepared) -> None:
+    if not prepared.in_tree_mode:
+        raise ToolMissing(f"this build needs a block device, since {prepared.assembly.reason}, and only root has those",
+                          where=f"user {machine.user_name()}",
+                          hint="build it as root, or leave out what needs the device; --assemble tree tries without")
+    sandbox.check_ids()
+
+
 def check_machine(prepared: Prepared) -> None:
     """Refuse at once what this machine cannot do, before anything is made.
 
     Raises:
         ToolMissing: a program, or a right, is missing.
+        SandboxError: an ordinary user cannot get the namespaces.
     """
     for tool in ("unshare", "setpriv"):
         require_tool(tool, why="the build runs in its own namespaces")
+    if not machine.is_root():
+        _check_without_root(prepared)
     for kind in prepared.outputs:
         check_output(prepared.recipe, kind)
     blockdev.check_machine(prepared.graph, devices=not prepared.in_tree_mode)

@@ -18,7 +18,12 @@ from pydib.report.reporters import reporter
 
 
 def main() -> int:
-    """Carry out the order in the descriptor that the first argument names; gives the exit code."""
+    """Carry out the order in the descriptor that the first argument names; gives the exit code.
+
+    The second argument is a descriptor, too: a byte in there tells that we are alive.
+    """
+    os.write(int(sys.argv[2]), b"x")
+    os.close(int(sys.argv[2]))
     with os.fdopen(int(sys.argv[1]), "rb") as stream:
         order: Order = pickle.load(stream)
     with ExitStack() as stack:
@@ -34,7 +39,7 @@ def _carried_out(order: Order, report: Reporter) -> int:
     try:
         room.enter(order.room)
         if order.namespaces.user:
-            return nested(lambda: _worked_off(order, report))
+            return nested(lambda: _worked_off(order, report), lambda problem: _failed(problem, order, report))
     except PydibError as problem:
         return _failed(problem, order, report)
     return _worked_off(order, report)

@@ -12,7 +12,7 @@ MNT_DETACH = 2
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000)
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _SYS_MOUNT_SETATTR = 442
 """The same number on every architecture that Debian builds for (unlike older calls)."""
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
@@ -59,6 +59,11 @@ def unshare(flags: int) -> None:
 def die_with_parent() -> None:
     """prctl(2), PR_SET_PDEATHSIG: SIGKILL when the thread ends that started us."""
     _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0))
+
+
+def adopt_orphans(wanted: bool) -> None:
+    """prctl(2), PR_SET_CHILD_SUBREAPER: whether children of our children become ours when those end."""
+    _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0))
 
 
 def _checked(answer: int, path: Path | None = None) -> None:

@@ -27,7 +27,7 @@ from typing import NoReturn
 
 from pydib import clock
 from pydib.errors import SandboxError
-from pydib.host import kernel
+from pydib.host import kernel, sandbox
 from pydib.host.command import require_tool
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -54,11 +54,11 @@ def unshare_argv(wanted: Namespaces) -> list[str]:
     return [*argv, *own_mounts, "--ipc", "--uts", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]
 
 
-def nested(work: Callable[[], int]) -> int:
+def nested(work: Callable[[], int], failed: Callable[[SandboxError], int]) -> int:
     """Do `work` as the first process of further namespaces: user (the same ids), mount, PID, IPC and UTS.
 
     What is mounted now can neither be changed nor unmounted there. We wait for its end; when we are killed, so is
-    everything in there.
+    everything in there. `failed` tells the user when the first process gets no proc.
 
     Returns:
         The exit code of `work`, or 128 + signal.
@@ -71,15 +71,14 @@ def nested(work: Callable[[], int]) -> int:
         _into_nested_user_namespace()
         kernel.die_with_parent()  # new credentials may have undone what setpriv did
     except OSError as error:
-        raise SandboxError(f"the build's inner namespaces cannot be made: {error.strerror}",
-                           hint="`pydib doctor` tells what this machine lacks") from None
+        raise sandbox.explained(what=f"the build's inner namespaces cannot be made ({error.strerror})") from None
     if os.getppid() != outer:
         return 1  # killed meanwhile
     alive, our_end = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(our_end)
-        _leave(lambda: _first_process(work, alive))
+        _leave(lambda: _first_process(work, failed, alive))
     os.close(alive)
     for number in PASSED_ON:
         signal.signal(number, signal.SIG_IGN)  # the outer process tells the first process of what a user wants
@@ -114,14 +113,17 @@ def _write_maps(pid: int, ready: int) -> int:
     return 0
 
 
-def _first_process(work: Callable[[], int], alive: int) -> int:
+def _first_process(work: Callable[[], int], failed: Callable[[SandboxError], int], alive: int) -> int:
     kernel.die_with_parent()
     os.set_blocking(alive, False)
     with contextlib.suppress(BlockingIOError):
         os.read(alive, 1)
         return 1  # at its end: the parent died before we were tied to it
     os.close(alive)
-    kernel.mount("proc", Path("/proc"), fstype="proc")
+    try:
+        kernel.mount("proc", Path("/proc"), fstype="proc")
+    except OSError as error:
+        return failed(sandbox.explained(what=f"the build gets no /proc of its own ({error.strerror})"))
     return work()
 
 
@@ -138,7 +140,8 @@ def _leave(work: Callable[[], int]) -> NoReturn:
 
 
 def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: Sequence[int] = ()) -> int:
-    """Run the Python module `module` inside `namespaces`; it reads `payload` from the descriptor in its argument.
+    """Run the Python module `module` inside `namespaces`; it reads `payload` from the descriptor in its first argument,
+    and writes a byte to the second, which tells that the namespaces could be made.
 
     The first of SIGINT, SIGTERM and SIGHUP is passed on, so that the inner process can end well; a second one, or a
     long silence after the first, kills it: the kernel then cleans up just the same.
@@ -156,22 +159,30 @@ def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: S
     Raises:
         SandboxError: the namespaces cannot be made.
     """
-    reader = _as_file(payload)
-    argv = [*unshare_argv(namespaces), sys.executable, "-m", module, str(reader)]
+    reader, (begun, begins) = _as_file(payload), os.pipe()
+    argv = [*unshare_argv(namespaces), sys.executable, "-m", module, str(reader), str(begins)]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     try:
-        child = subprocess.Popen(argv, pass_fds=(reader, *keep))
+        child = subprocess.Popen(argv, pass_fds=(reader, begins, *keep))
+        os.close(begins)
         with _Relay(child) as relay:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             code = relay.wait()
+        if code and not relay.received and not _was_written_to(begun):
+            raise sandbox.explained(what="the build's namespaces cannot be made")
     except OSError as error:
         raise SandboxError(f"the build's namespaces cannot be made: {error.strerror}", where=argv[0]) from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reader)
+        os.close(begun)
     if relay.received:
         return 128 + relay.received
     return 128 - code if code < 0 else code
+
+
+def _was_written_to(reader: int) -> bool:
+    return bool(select.select([reader], [], [], 0)[0] and os.read(reader, 1))
 
 
 def listen(heard: Callable[[int, FrameType | None], None]) -> None:
@@ -197,8 +208,11 @@ class _Relay:
         self.received = 0
         self.deadline = 0.0
         self.inner: dict[int, int] = {}
+        self.others: set[int] = set()
 
     def __enter__(self) -> _Relay:
+        self.others = set(_children(os.getpid())) - {self.child.pid}
+        kernel.adopt_orphans(True)
         self._before = {number: signal.signal(number, self._pass_on) for number in PASSED_ON}
         return self
 
@@ -207,6 +221,8 @@ class _Relay:
             self.child.kill()
             self.child.wait()
         self._wait_for_the_inner()
+        self._end_orphans()
+        kernel.adopt_orphans(False)
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -254,6 +270,14 @@ class _Relay:
         finally:
             os.close(descriptor)
         return self.child.wait()
+
+
+    def _end_orphans(self) -> None:
+        """unshare(1) leaves its helpers behind when it fails; the inner process, killed already, may be one too."""
+        for pid in set(_children(os.getpid())) - self.others:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
 
 
 def _take_terminal_back() -> None:

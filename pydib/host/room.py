@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from pydib.errors import SandboxError
-from pydib.host import kernel
+from pydib.host import kernel, sandbox
 from pydib.host.workspace import BUILD_PREFIX, IMAGE_PREFIX
 
 OWN = Path("/.pydib")
@@ -144,11 +143,12 @@ DEVICE_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/p
                 "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
 
 
-def furnish(*, build_dir: Path, image_dir: Path, keep_host: bool = False, root: Path = Path("/")
+def furnish(*, top: Path, build_dir: Path, image_dir: Path, keep_host: bool = False, root: Path = Path("/")
             ) -> tuple[Operation, ...]:
     """The steps that make the room.
 
     Args:
+        top: the directory around `build_dir`, which scripts shall not see.
         build_dir, image_dir: where the build's directories really lie.
         keep_host: whether the host's root stays reachable at `HOST`.
         root: whose entries to look at.
@@ -156,16 +156,17 @@ def furnish(*, build_dir: Path, image_dir: Path, keep_host: bool = False, root: 
     return (
         Pivot(over=build_dir, old=HOST),
         *_entries(root),
-        *_places(build_dir, image_dir),
+        *_places(top, build_dir, image_dir),
         *(() if keep_host else (Forget(target=HOST),)),
     )
 
 
-def furnish_fenced(*, build_dir: Path, image_dir: Path, writable: Iterable[Path], root: Path = Path("/")
+def furnish_fenced(*, top: Path, build_dir: Path, image_dir: Path, writable: Iterable[Path], root: Path = Path("/")
                    ) -> tuple[Operation, ...]:
     """The steps that make the room of a build without root.
 
     Args:
+        top: the directory around `build_dir`, which scripts shall not see.
         build_dir, image_dir: where the build's directories really lie.
         writable: existing directories that scripts may write to; an outer one stands before what is in it.
         root: whose entries to look at.
@@ -178,13 +179,17 @@ def furnish_fenced(*, build_dir: Path, image_dir: Path, writable: Iterable[Path]
         *(Fence(target=step.target) for step in entries if isinstance(step, Bind) and step.target != Path("/proc")),
         *(Bind(source=on_host(path), target=path) for path in open_to_scripts),
         *_devices(root),
-        *_places(build_dir, image_dir),
+        *_places(top, build_dir, image_dir),
         Forget(target=HOST),
     )
 
 
-def _places(build_dir: Path, image_dir: Path) -> tuple[Operation, ...]:
-    return (Bind(source=on_host(build_dir), target=BUILD_DIR), Bind(source=on_host(image_dir), target=IMAGE_DIR))
+def _places(top: Path, build_dir: Path, image_dir: Path) -> Iterator[Operation]:
+    yield Bind(source=on_host(build_dir), target=BUILD_DIR)
+    yield Bind(source=on_host(image_dir), target=IMAGE_DIR)
+    hidden = top.resolve()
+    if hidden.parent != Path("/"):
+        yield Mount(fstype="tmpfs", target=hidden, options="mode=0700,size=64k")
 
 
 def _devices(root: Path) -> Iterator[Operation]:
@@ -235,7 +240,8 @@ def enter(steps: Iterable[Operation]) -> None:
         try:
             step.do()
         except OSError as error:
-            raise SandboxError(f"the build's own root cannot be made: {error.strerror}", where=str(step),
-                               hint="`pydib doctor` tells what this machine lacks") from None
+            problem = sandbox.explained(what=f"the build's own root cannot be made ({error.strerror})")
+            problem.where = str(step)
+            raise problem from None
     with suppress(OSError):  # it may be gone, or unreachable for us: scripts are told by their own start
         os.chdir(here)

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pydib import clock
+from pydib.host import kernel
 
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20
@@ -265,6 +266,7 @@ def end_strays(*, patience_seconds: float = 2.0) -> list[str]:
     """
     if os.getpid() != 1:
         return []
+    _keep_proc()
     names = [_name_of(pid) for pid in _others()]
     if not names:
         return []
@@ -281,6 +283,16 @@ def end_strays(*, patience_seconds: float = 2.0) -> list[str]:
         deadline = clock.monotonic() + patience_seconds
     _reap()
     return names
+
+
+def _keep_proc() -> None:
+    """A script may have unmounted our /proc: what lies under it shows other processes, or none."""
+    try:
+        ours = os.readlink("/proc/self") == "1"
+    except OSError:
+        ours = False
+    if not ours:
+        kernel.mount("proc", Path("/proc"), fstype="proc")
 
 
 def _others() -> list[int]:

@@ -2,7 +2,15 @@
 
 The build and image directories lie under $TMPDIR; a staging directory lies beside the outputs, on their filesystem,
 so that publishing is a rename. They are written down in a marker file, and locked for as long as any process of the
-build lives. What a killed build left is told by its free lock, and removed by the next build.
+build lives. What a killed build left is told by its free lock, and removed by the next build: loop devices with what
+the kernel has made of them (see leftovers.py), and the directories.
+
+    $TMPDIR/dib_build.XXXXXXXX/         locked; scripts do not see it
+        .pydib-build                    marker: the other directories
+        .pydib-filesystems              device numbers of filesystems in memory that the build works in
+        build/                          the build directory
+    $TMPDIR/dib_image.XXXXXXXX/         the image directory
+    <output's directory>/.pydib-XXXXXXXX/
 """
 
 from __future__ import annotations
@@ -11,8 +19,8 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,23 +28,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydib.errors import EngineError, ImageError, PydibError
+from pydib.host import leftovers
 from pydib.host.command import run
 from pydib.host.namespace import MAPPED
 
 BUILD_PREFIX, IMAGE_PREFIX, STAGING_PREFIX = "dib_build.", "dib_image.", ".pydib-"
-MARKER = ".pydib-build"
+MARKER, FILESYSTEMS = ".pydib-build", ".pydib-filesystems"
+OURS = "py"
+"""How the eight characters begin that end a directory's name: DIB's own directories are not ours to look at."""
 PATIENCE = (0.05, 0.2, 0.5, 1.0)
 """Seconds between the tries to remove a directory: processes of a killed build may still be writing to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
-    """The directories of one build; `lock` is an open descriptor that keeps them from being swept away."""
+    """The directories of one build, and open descriptors: `lock` keeps them from being swept away, on `filesystems`
+    the build writes down device numbers (decimal, a line each) of filesystems in memory, before it uses them."""
 
+    top: Path
     build_dir: Path
     image_dir: Path
     staging_dir: Path
     lock: int
+    filesystems: int
 
 
 @contextmanager
@@ -49,39 +63,73 @@ def workspace(temporary: Path, output_dir: Path) -> Iterator[Workspace]:
     """
     sweep(temporary)
     with ExitStack() as stack:
-        build_dir = _made(stack, temporary, BUILD_PREFIX)
-        lock = _locked(stack, build_dir)
-        image_dir = _made(stack, temporary, IMAGE_PREFIX)
-        staging_dir = _made_for_output(stack, output_dir)
-        marker = {"directories": [str(image_dir), str(staging_dir)]}
-        (build_dir / MARKER).write_text(json.dumps(marker))
-        yield Workspace(build_dir=build_dir, image_dir=image_dir, staging_dir=staging_dir, lock=lock)
+        top, lock = _made_top(stack, temporary.absolute())
+        image_dir, staging_dir = _new_name(temporary.absolute(), IMAGE_PREFIX), _new_name(output_dir, STAGING_PREFIX)
+        (top / MARKER).write_text(json.dumps({"directories": [str(image_dir), str(staging_dir)]}))
+        _made(stack, image_dir)
+        _made_for_output(stack, staging_dir)
+        filesystems = os.open(top / FILESYSTEMS, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        stack.callback(os.close, filesystems)
+        stack.callback(_release, top)
+        build_dir = top / "build"
+        build_dir.mkdir(mode=0o700)
+        yield Workspace(top=top, build_dir=build_dir, image_dir=image_dir, staging_dir=staging_dir,
+                        lock=lock, filesystems=filesystems)
 
 
-def _made(stack: ExitStack, parent: Path, prefix: str) -> Path:
+def _new_name(parent: Path, prefix: str) -> Path:
+    """A name that nobody else has: it can be written down before there is such a directory."""
+    return parent / f"{prefix}{OURS}{secrets.token_hex(3)}"
+
+
+def _made(stack: ExitStack, path: Path) -> None:
     try:
-        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent.absolute()))
+        path.mkdir(mode=0o700)
     except OSError as error:
-        raise EngineError(f"no directory can be made in {parent}: {error.strerror}", where=str(parent),
+        raise EngineError(f"no directory can be made in {path.parent}: {error.strerror}", where=str(path.parent),
                           hint="set TMPDIR to a directory that you may write to, on a disk with room") from None
     stack.callback(remove, path)
-    return path
 
 
-def _made_for_output(stack: ExitStack, output_dir: Path) -> Path:
+def _made_for_output(stack: ExitStack, path: Path) -> None:
     try:
-        return _made(stack, output_dir, STAGING_PREFIX)
+        _made(stack, path)
     except EngineError as error:
         raise ImageError(error.what.replace("no directory can be made", "the output cannot be written"),
-                         where=str(output_dir),
+                         where=str(path.parent),
                          hint="make that directory, or choose another place with -o") from None
 
 
-def _locked(stack: ExitStack, path: Path) -> int:
-    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    stack.callback(os.close, lock)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
+def _made_top(stack: ExitStack, temporary: Path) -> tuple[Path, int]:
+    """The locked directory, and its lock. A sweeping build may take it away until it is marked: then make another."""
+    while True:
+        path = _new_name(temporary, BUILD_PREFIX)
+        with ExitStack() as attempt, contextlib.suppress(FileNotFoundError):
+            _made(attempt, path)
+            attempt.pop_all()
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (path / MARKER).touch()
+            stack.callback(os.close, lock)
+            stack.callback(_remove_top, path)
+            return path, lock
+
+
+def _remove_top(path: Path) -> None:
+    """Remove the locked directory, the marker last: killed half-way, the next build still knows what it is."""
+    for entry in sorted(path.iterdir(), key=lambda entry: entry.name == MARKER):
+        if entry.is_dir() and not entry.is_symlink():
+            remove(entry)
+        else:
+            entry.unlink()
+    path.rmdir()
+
+
+def _release(top: Path) -> None:
+    """Free the loop devices of a build that is over. Only root's builds have any."""
+    if os.geteuid() == 0:
+        numbers = (top / FILESYSTEMS).read_text().split() if (top / FILESYSTEMS).exists() else []
+        leftovers.release([top, *_written_down(top)], {int(number) for number in numbers if number.isdecimal()})
 
 
 def remove(path: Path) -> None:
@@ -113,30 +161,31 @@ def _remove_as_mapped(path: Path) -> None:
 
 
 def sweep(temporary: Path) -> list[Path]:
-    """Remove the directories of builds that were killed; gives the build directories that went."""
+    """Remove what builds left that were killed; gives the build directories that went."""
     gone = []
     with contextlib.suppress(OSError):
-        for path in sorted(temporary.glob(BUILD_PREFIX + "*")):
-            if _is_abandoned(path):
-                for name in (*_written_down(path), path):
-                    with contextlib.suppress(EngineError, OSError):
-                        remove(Path(name))
-                gone.append(path)
+        for path in sorted(temporary.glob(f"{BUILD_PREFIX}{OURS}*")):
+            with contextlib.suppress(PydibError, OSError):
+                if _swept(path):
+                    gone.append(path)
     return gone
 
 
-def _is_abandoned(path: Path) -> bool:
-    """Ours by its marker and its owner, and no longer locked."""
+def _swept(path: Path) -> bool:
+    """Remove what the marker names, then the directory itself, if it is ours and no longer locked."""
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        if not (path / MARKER).is_file() or path.stat().st_uid != os.geteuid():
+        if os.fstat(lock).st_uid != os.geteuid():
             return False
-        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
+        if not (path / MARKER).is_file():
+            path.rmdir()  # killed before it wrote anything; not empty: not ours
+            return True
+        _release(path)
+        for other in _written_down(path):
+            if other.exists():
+                remove(other)
+        _remove_top(path)
     finally:
         os.close(lock)
     return True

@@ -6,14 +6,16 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydib import paths
 from pydib.errors import CommandFailed, ToolMissing
+from pydib.host import sandbox
 from pydib.host.command import PACKAGES, find_tool, run
-from pydib.host.machine import is_root, memory_bytes, user_name
+from pydib.host.machine import memory_bytes, user_name
+from pydib.host.namespace import MAPPED
 from pydib.sizes import GIB, human_size
 from pydib.verify.boot import efi_firmware
 from pydib.verify.disk import import_guestfs
@@ -110,7 +112,6 @@ def _kernel_features() -> Iterator[Finding]:
     yield filesystem("overlay", needed_for="layers")
     yield filesystem("vfat", needed_for="EFI images in device mode; tree mode does without")
     yield namespaces()
-    yield from subordinate_ids()
 
 
 def loop_devices(control: Path = Path("/dev/loop-control")) -> Finding:
@@ -141,52 +142,18 @@ def filesystem(name: str, *, needed_for: str, known: Path = Path("/proc/filesyst
 
 
 def namespaces() -> Finding:
-    """Whether the build's namespaces can be entered; for an ordinary user that takes a user namespace."""
-    user = () if is_root() else ("--user", "--map-root-user")
-    why = _failure("unshare", *user, "--mount", "--pid", "--ipc", "--uts", "--fork", "true")
-    if not why:
-        return Finding(name="namespaces", ok=True, detail=f"can be entered by {user_name()}", required=True,
+    """Whether the build's namespaces can be entered; for an ordinary user that takes a user namespace, and ids."""
+    facts = sandbox.facts()
+    user = () if facts.root else MAPPED
+    why = _failure("unshare", *user, "--mount", "--pid", "--ipc", "--uts", "--fork", "--mount-proc", "true")
+    found = sandbox.obstacles(facts) if why else sandbox.missing_ids(facts)
+    if not why and not found:
+        return Finding(name="namespaces", ok=True, detail=f"can be entered by {facts.user}", required=True,
                        needed_for="every build")
-    return Finding(name="namespaces", ok=False, detail=why, required=True, needed_for="every build",
-                   remedy=_namespace_remedy())
-
-
-_LIMITS = (
-    ("/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000"),
-    ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
-    ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1",
-     "sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
-)
-"""Settings that keep ordinary users out of user namespaces: the kernel's, Debian's, and Ubuntu's."""
-
-
-def _namespace_remedy(limits: Sequence[tuple[str, str, str]] = _LIMITS) -> str:
-    for setting, forbidding, remedy in limits:
-        path = Path(setting)
-        if path.exists() and path.read_text().strip() == forbidding:
-            return f"{remedy}, as root"
-    return "build as root; inside a container, give it the right to make namespaces"
-
-
-def subordinate_ids(folder: Path = Path("/etc")) -> Iterator[Finding]:
-    """Ids for the users inside the image, which an ordinary user's build needs 65536 of (subuid(5))."""
-    if is_root():
-        return
-    for kind in ("subuid", "subgid"):
-        count = _granted(folder / kind, user_name(), os.getuid())
-        yield Finding(name=kind, ok=count >= 65536, needed_for="builds without root",
-                      detail=f"{count} ids for {user_name()}",
-                      remedy=f"usermod --add-{kind}s 100000-165535 {user_name()}, as root")
-
-
-def _granted(file: Path, name: str, number: int) -> int:
-    """The size of the largest range that `file` grants to the user."""
-    try:
-        rows = [line.split(":") for line in file.read_text().splitlines()]
-    except OSError:
-        return 0
-    return max((int(row[2]) for row in rows if len(row) == 3 and row[0] in (name, str(number)) and row[2].isdigit()),
-               default=0)
+    remedies = dict.fromkeys(obstacle.remedy for obstacle in found)
+    return Finding(name="namespaces", ok=False, detail="; ".join(filter(None, [why, *(one.what for one in found)])),
+                   required=True, needed_for="every build",
+                   remedy="; ".join(remedies) or "build as root; in a container, give it the right to make namespaces")
 
 
 def _virtual_machines(environment: Mapping[str, str]) -> Iterator[Finding]:

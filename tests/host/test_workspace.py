@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pydib.errors import EngineError, ImageError
-from pydib.host.workspace import BUILD_PREFIX, IMAGE_PREFIX, MARKER, STAGING_PREFIX, sweep, workspace
+from pydib.host import workspace as workspace_module
+from pydib.host.workspace import BUILD_PREFIX, IMAGE_PREFIX, MARKER, OURS, STAGING_PREFIX, sweep, workspace
 
 
 def test_nothing_is_left(tmp_path: Path) -> None:
@@ -18,7 +19,8 @@ def test_nothing_is_left(tmp_path: Path) -> None:
     with workspace(tmp_path, out) as places:
         (places.build_dir / "file").write_text("x")
         assert places.staging_dir.parent == out
-        assert places.build_dir.name.startswith("dib_build.")
+        assert places.top.name.startswith("dib_build.")
+        assert places.build_dir.parent == places.top
         assert places.image_dir.name.startswith("dib_image.")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
     assert list(out.iterdir()) == []
@@ -45,7 +47,7 @@ def test_a_temporary_directory_that_is_missing_names_tmpdir(tmp_path: Path) -> N
 
 
 def abandoned(tmp_path: Path, *others: Path) -> Path:
-    build = tmp_path / (BUILD_PREFIX + "killed")
+    build = tmp_path / (BUILD_PREFIX + OURS + "killed")
     build.mkdir()
     (build / MARKER).write_text(json.dumps({"directories": [str(path) for path in others]}))
     return build
@@ -70,10 +72,31 @@ def test_a_running_build_is_not_touched(tmp_path: Path) -> None:
 
 
 def test_a_directory_of_another_program_is_not_touched(tmp_path: Path) -> None:
-    other = tmp_path / (BUILD_PREFIX + "not-ours")
-    other.mkdir()
-    assert sweep(tmp_path) == []
-    assert other.is_dir()
+    for name in ("not-ours", OURS + "in-use"):
+        other = tmp_path / (BUILD_PREFIX + name)
+        other.mkdir()
+        (other / "file").touch()
+        assert sweep(tmp_path) == []
+        assert other.is_dir()
+
+
+def test_a_build_that_was_killed_right_at_its_start_left_an_empty_directory(tmp_path: Path) -> None:
+    (tmp_path / (BUILD_PREFIX + OURS + "empty")).mkdir()
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_when_something_cannot_be_removed_the_marker_stays_for_the_next_time(tmp_path: Path, monkeypatch) -> None:
+    image = tmp_path / (IMAGE_PREFIX + "a")
+    image.mkdir()
+    build = abandoned(tmp_path, image)
+    with monkeypatch.context() as patched:
+        patched.setattr(workspace_module, "PATIENCE", ())
+        patched.setattr(workspace_module.shutil, "rmtree", lambda *_, **__: None)
+        assert sweep(tmp_path) == []
+    assert (build / MARKER).is_file()
+    assert sweep(tmp_path) == [build]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_forged_marker_cannot_name_other_directories(tmp_path: Path) -> None:

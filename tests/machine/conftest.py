@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.ordinary_user import User, ordinary_user
 
 
 def left_in_the_kernel(folder: Path) -> list[str]:
@@ -81,3 +85,51 @@ def builder(tmp_path: Path, fixtures: Path) -> Iterator[Builder]:
     assert left_in_the_kernel(tmp_path) == []
     assert made.processes() == []
     assert list(made.temporary.iterdir()) == []
+
+
+class UserBuilder(Builder):
+    """Builds as an ordinary user."""
+
+    def __init__(self, folder: Path, user: User) -> None:
+        super().__init__(folder, user.library / "fixtures")
+        self.user = user
+        for path in (folder, *folder.iterdir()):
+            os.chown(path, user.number, user.number)
+
+    def argv(self, *arguments: str) -> list[str]:
+        """The command line of a build without base."""
+        return self.command("from pydib.cli.drop_in import disk_image_create as d; d()", "-n", "-o",
+                            str(self.out / "disk"), *arguments)
+
+    def command(self, program: str, *arguments: str, **environment: str) -> list[str]:
+        """A program with pydib's library, as the user."""
+        env = {name: self.environment[name] for name in ("ELEMENTS_PATH", "TMPDIR", "DIB_NO_TIMESTAMP")}
+        python = self.user.python(program)
+        return self.user.argv(*(f"{name}={value}" for name, value in {**env, **environment}.items()), *python,
+                              *arguments, cwd=self.out)
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Build; stderr comes with stdout."""
+        argv = self.command("from pydib.cli.drop_in import disk_image_create as d; d()", "-n", "-o",
+                            str(self.out / "disk"), *arguments, **environment)
+        return subprocess.run(argv, text=True, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              stdin=subprocess.DEVNULL, errors="surrogateescape")
+
+
+@pytest.fixture(scope="session")
+def user() -> Iterator[User]:
+    """An ordinary user with subordinate ids."""
+    with ordinary_user() as made:
+        yield made
+
+
+@pytest.fixture
+def user_builder(user: User) -> Iterator[UserBuilder]:
+    """A builder of an ordinary user; afterwards nothing may be left in the kernel or in the temporary directory."""
+    folder = Path(tempfile.mkdtemp(prefix="build-", dir=user.home))
+    made = UserBuilder(folder, user)
+    yield made
+    assert left_in_the_kernel(folder) == []
+    assert user.processes() == []
+    assert list(made.temporary.iterdir()) == []
+    shutil.rmtree(folder)

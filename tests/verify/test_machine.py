@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pydib.host import sandbox
 from pydib.verify import machine
 from pydib.verify.kvm import KvmAnswer
 
@@ -62,32 +63,22 @@ def test_no_loop_devices(tmp_path: Path) -> None:
     assert machine.loop_devices(tmp_path / "loop-control").detail == "none"
 
 
-@pytest.mark.parametrize(("content", "enough"), [
-    ("me:100000:65536\n", True),
-    ("1000:100000:65536\n", True),
-    ("me:100000:1000\nother:1:65536\n", False),
-    ("garbage\nme:x:y\n", False),
-    (None, False),
-])
-def test_subordinate_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, enough: bool) -> None:
-    monkeypatch.setattr(machine, "is_root", lambda: False)
-    monkeypatch.setattr(machine, "user_name", lambda: "me")
-    monkeypatch.setattr("os.getuid", lambda: 1000)
-    for name in ("subuid", "subgid"):
-        if content is not None:
-            (tmp_path / name).write_text(content)
-    findings = list(machine.subordinate_ids(tmp_path))
-    assert [(finding.name, finding.ok) for finding in findings] == [("subuid", enough), ("subgid", enough)]
-    assert findings[0].remedy == "usermod --add-subuids 100000-165535 me, as root"
+def test_what_keeps_an_ordinary_user_from_building_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = sandbox.Facts(user="me", root=False, settings={"max_user_namespaces": "0"}, uids=1000)
+    monkeypatch.setattr(machine.sandbox, "facts", lambda: facts)
+    monkeypatch.setattr(machine, "_failure", lambda *argv: "unshare failed: No space left on device")
+    finding = machine.namespaces()
+    assert (finding.ok, finding.required) == (False, True)
+    assert "user.max_user_namespaces is 0; me has 1000 subordinate uids" in finding.detail
+    assert finding.remedy == ("as root: sysctl -w user.max_user_namespaces=10000; "
+                              "as root: usermod --add-subuids 100000-165535 me")
 
 
-def test_the_setting_that_forbids_user_namespaces_is_named(tmp_path: Path) -> None:
-    (tmp_path / "clone").write_text("1\n")
-    (tmp_path / "apparmor").write_text("1\n")
-    limits = ((str(tmp_path / "none"), "0", "a"), (str(tmp_path / "clone"), "0", "b"),
-              (str(tmp_path / "apparmor"), "1", "c"))
-    assert machine._namespace_remedy(limits) == "c, as root"
-    assert machine._namespace_remedy(limits[:2]).startswith("build as root")
+def test_namespaces_that_work_are_no_finding_whatever_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = sandbox.Facts(user="me", root=False, seccomp=True, settings={"apparmor_restrict_unprivileged_userns": "1"})
+    monkeypatch.setattr(machine.sandbox, "facts", lambda: facts)
+    monkeypatch.setattr(machine, "_failure", lambda *argv: "")
+    assert machine.namespaces().ok
 
 
 def test_space_of_a_folder_that_is_not_there_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,110 @@
+"""What the kernel keeps although the build that made it is gone: loop devices, and what was made on top of them.
+
+Loop devices of the engine let go of their file by themselves, but not while device-mapper uses them: mappings of
+kpartx and volumes of LVM stay after a build was killed. They are found from below, by the file behind the loop device,
+so that it does not matter who made them; losetup in a script leaves some, too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydib.errors import PydibError
+from pydib.host.command import run
+from pydib.host.loop import drop_partitions
+
+SYS_BLOCK = Path("/sys/class/block")
+_LOOP_GET_STATUS64, _LOOP_CLR_FD = 0x4C05, 0x4C01
+_INFO_BYTES = 232
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """A loop device in use: the filesystem (its device number) and the inode of the file behind it."""
+
+    name: str
+    filesystem: int
+    inode: int
+
+
+def release(folders: Iterable[Path], filesystems: Collection[int], *,
+            bound: Callable[[], Iterable[Bound]] | None = None) -> tuple[str, ...]:
+    """Free every loop device whose file lies in one of `folders`, or on one of `filesystems`; gives what went.
+
+    What cannot be freed stays, without an error: it is found again the next time.
+
+    Args:
+        folders: directories of a build that is over.
+        filesystems: device numbers of filesystems in memory that only this build had.
+        bound: tells the loop devices in use.
+    """
+    used = list((bound or loops_in_use)())
+    if not used:
+        return ()
+    files = set(_files(folders, {loop.filesystem for loop in used}))
+    gone: list[str] = []
+    for loop in used:
+        if loop.filesystem in filesystems or (loop.filesystem, loop.inode) in files:
+            gone += _free(loop.name)
+    return tuple(gone)
+
+
+def loops_in_use() -> Iterator[Bound]:
+    """The loop devices that have a file behind them, as far as we may look."""
+    for place in sorted(SYS_BLOCK.glob("loop*/loop")):
+        name = place.parent.name
+        with suppress(OSError):
+            handle = os.open(f"/dev/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                info = bytearray(_INFO_BYTES)
+                fcntl.ioctl(handle, _LOOP_GET_STATUS64, info)
+            finally:
+                os.close(handle)
+            filesystem, inode = struct.unpack_from("<2Q", info)
+            yield Bound(name=name, filesystem=filesystem, inode=inode)
+
+
+def _files(folders: Iterable[Path], filesystems: Collection[int]) -> Iterator[tuple[int, int]]:
+    """The regular files in `folders`, where it lies on one of `filesystems` at all."""
+    for folder in folders:
+        with suppress(OSError):
+            if folder.stat().st_dev not in filesystems:
+                continue
+            for place, _, names in os.walk(folder):
+                for name in names:
+                    with suppress(OSError):
+                        info = os.lstat(os.path.join(place, name))
+                        yield info.st_dev, info.st_ino
+
+
+def _free(loop: str) -> list[str]:
+    """Take away the mappings that stand on the loop device, the highest first, then its partitions, then its file."""
+    gone = []
+    for device in (loop, *(path.name for path in sorted((SYS_BLOCK / loop).glob(f"{loop}p*")))):
+        gone += _remove_holders(device)
+    drop_partitions(f"/dev/{loop}")
+    with suppress(OSError):
+        handle = os.open(f"/dev/{loop}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(handle, _LOOP_CLR_FD)
+            gone.append(f"/dev/{loop}")
+        finally:
+            os.close(handle)
+    return gone
+
+
+def _remove_holders(device: str) -> list[str]:
+    gone = []
+    for holder in sorted((SYS_BLOCK / device / "holders").glob("dm-*")):
+        gone += _remove_holders(holder.name)
+        with suppress(OSError, PydibError):
+            name = (SYS_BLOCK / holder.name / "dm" / "name").read_text().strip()
+            run("dmsetup", "remove", "--noudevsync", "--", name)
+            gone.append(f"/dev/mapper/{name}")
+    return gone
