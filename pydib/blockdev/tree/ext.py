@@ -1,8 +1,8 @@
 """ext2, ext3 and ext4 from a tree, written at their place in the image file (mke2fs(8), debugfs(8)).
 
 `mke2fs -d` keeps owners, modes, hard links, devices, holes, extended attributes, capabilities and ACLs. What it does
-not keep is put right afterwards with debugfs: the root folder's owner, mode and times, and all times to the
-nanosecond and beyond 2038 (but for paths with a line break, whose times are kept to the second).
+not keep is put right afterwards with debugfs: the root folder's owner, mode and times, and when files
+were changed, to the nanosecond and beyond 2038 (but for paths with a line break, whose times are kept to the second).
 """
 
 from __future__ import annotations
@@ -106,9 +106,10 @@ def _times_below(folder: str, inside: str) -> Iterator[str]:
 
 
 def _times(path: str, found: os.stat_result) -> Iterator[str]:
-    """The second word of a time in ext4 (ext4's inode timestamps): two bits of epoch, thirty of nanoseconds."""
+    """The second word of a time in ext4 (ext4's inode timestamps): two bits of epoch, thirty of nanoseconds. The last
+    access is kept to the second: most files have been read during the build, and nobody asks when exactly."""
     quoted = path.replace('"', '""')
-    for field, moment in (("atime", found.st_atime_ns), ("mtime", found.st_mtime_ns)):
+    for field, moment in (("atime", found.st_atime_ns // _NANOSECONDS * _NANOSECONDS), ("mtime", found.st_mtime_ns)):
         seconds, nanoseconds = divmod(moment, _NANOSECONDS)
         low = (seconds + 2**31) % 2**32 - 2**31
         extra = nanoseconds << 2 | (seconds - low) >> 32 & 3

@@ -16,7 +16,7 @@ FUTURE = 2_500_000_000
 
 
 def fill(tree: Path, *, special: bool = True) -> None:
-    """Fill `tree`. `special`: with devices, which only root may make."""
+    """Fill `tree`. `special`: with what only the host's root may make, devices and attributes of the system."""
     deep = tree / "/".join(["deep"] * 40)
     for folder in (deep, tree / "empty", tree / "boot/efi/EFI", tree / "var/lib", tree / ("d" * 255)):
         folder.mkdir(parents=True)
@@ -28,7 +28,7 @@ def fill(tree: Path, *, special: bool = True) -> None:
     _links(tree)
     _sparse(tree / "sparse")
     _modes(tree)
-    _attributes(tree)
+    _attributes(tree, special)
     if special:
         os.mknod(tree / "null", stat.S_IFCHR | 0o666, os.makedev(1, 3))
         os.mknod(tree / "disk", stat.S_IFBLK | 0o660, os.makedev(259, 1234))
@@ -67,7 +67,7 @@ def _sparse(path: Path) -> None:
 
 
 def _modes(tree: Path) -> None:
-    for name, mode, owner, group in (("suid", 0o4755, 0, 0), ("sgid", 0o2711, 12, 34), ("none", 0o000, 70_000, 80_000),
+    for name, mode, owner, group in (("suid", 0o4755, 0, 0), ("sgid", 0o2711, 12, 34), ("none", 0o000, 60_000, 65_000),
                                      ("read-only", 0o444, 1, 2)):
         (tree / name).write_text(name)
         os.chown(tree / name, owner, group)
@@ -79,7 +79,7 @@ def _modes(tree: Path) -> None:
     tree.chmod(0o751)
 
 
-def _attributes(tree: Path) -> None:
+def _attributes(tree: Path, special: bool) -> None:
     (tree / "capable").write_text("program")
     setcap = shutil.which("setcap", path="/usr/sbin:/sbin:/usr/bin")
     if setcap:
@@ -90,8 +90,11 @@ def _attributes(tree: Path) -> None:
     os.setxattr(tree / "one", "user.bytes", bytes(range(256)))
     os.setxattr(tree / "empty", "user.folder", b"")
     os.setxattr(tree, "user.root", b"r")
-    os.setxattr(tree / "one", "security.selinux", b"system_u:object_r:etc_t:s0\0")
-    os.setxattr(tree / "short", "security.selinux", b"of a link\0", follow_symlinks=False)
+    if special:
+        os.chown(tree / "none", 70_000, 80_000)
+        os.setxattr(tree / "one", "security.selinux", b"system_u:object_r:etc_t:s0\0")
+        os.setxattr(tree / "one", "trusted.text", b"of root")
+        os.setxattr(tree / "short", "security.selinux", b"of a link\0", follow_symlinks=False)
     os.setxattr(tree / "read-only", "system.posix_acl_access", bytes.fromhex(
         "0200000001000400ffffffff0200040021000000040004 00ffffffff10000400ffffffff20000400ffffffff".replace(" ", "")))
 
@@ -132,4 +135,5 @@ def _content(path: Path, seen: os.stat_result) -> object:
 
 def _xattrs(path: Path) -> tuple[tuple[str, bytes], ...]:
     return tuple((name, os.getxattr(path, name, follow_symlinks=False))
-                 for name in sorted(os.listxattr(path, follow_symlinks=False)))
+                 for name in sorted(os.listxattr(path, follow_symlinks=False))
+                 if not name.startswith("trusted.SGI_ACL"))  # xfs: ACLs by their old name

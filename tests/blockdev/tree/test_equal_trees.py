@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -113,6 +116,27 @@ class Disks:
             yield shown
 
 
+def check_clean(disks: Disks, image: Path) -> None:
+    """The checker of each filesystem finds nothing."""
+    for found in disks.graph.filesystems():
+        extent = disks.graph.layouts(SIZE)["image0"].extents[found.filesystem.base]
+        if found.filesystem.type.startswith("ext"):
+            run("e2fsck", "-fn", f"{image}?offset={extent.offset_bytes}")
+            continue
+        own = cut_out(image, extent.offset_bytes, extent.size_bytes)
+        run(*{"xfs": ("xfs_repair", "-n"), "btrfs": ("btrfs", "check"), "vfat": ("fsck.fat", "-n"),
+              "swap": ("swaplabel",)}[found.filesystem.type], own)
+        own.unlink()
+
+
+def cut_out(image: Path, offset: int, size: int) -> Path:
+    """A filesystem of `image` as a file of its own."""
+    own = image.with_suffix(".part")
+    run("dd", f"if={image}", f"of={own}", "bs=1M", "iflag=skip_bytes,count_bytes", f"skip={offset}", f"count={size}",
+        "conv=sparse", "status=none")
+    return own
+
+
 def superblock(image: Path, offset: int) -> dict[str, str]:
     """What mke2fs decided, without what is chance or time."""
     text = subprocess.run(["dumpe2fs", "-h", f"{image}?offset={offset}"], capture_output=True, text=True,
@@ -151,26 +175,6 @@ def check_equal(disks: Disks) -> None:
     assert list((disks.place / "work").iterdir()) == []
 
 
-def check_clean(disks: Disks, image: Path) -> None:
-    for found in disks.graph.filesystems():
-        extent = disks.graph.layouts(SIZE)["image0"].extents[found.filesystem.base]
-        if found.filesystem.type.startswith("ext"):
-            run("e2fsck", "-fn", f"{image}?offset={extent.offset_bytes}")
-            continue
-        own = cut_out(image, extent.offset_bytes, extent.size_bytes)
-        run(*{"xfs": ("xfs_repair", "-n"), "btrfs": ("btrfs", "check"), "vfat": ("fsck.fat", "-n"),
-              "swap": ("swaplabel",)}[found.filesystem.type], own)
-        own.unlink()
-
-
-def cut_out(image: Path, offset: int, size: int) -> Path:
-    """A filesystem of `image` as a file of its own."""
-    own = image.with_suffix(".part")
-    run("dd", f"if={image}", f"of={own}", "bs=1M", "iflag=skip_bytes,count_bytes", f"skip={offset}", f"count={size}",
-        "conv=sparse", "status=none")
-    return own
-
-
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize("fs_type", ["ext4", "xfs", "btrfs"])
 def test_one_filesystem_on_every_table(tmp_path: Path, tree: Path, fs_type: str, table: str) -> None:
@@ -205,3 +209,81 @@ def test_the_filesystem_itself_is_as_device_mode_makes_it(tmp_path: Path, tree: 
     assert made == device
     assert "Inode count" in made
     assert "Total journal size" in made
+
+
+EFI = """
+- local_loop: {name: image0}
+- partitioning:
+    base: image0
+    label: gpt
+    partitions:
+      - {name: ESP, type: EF00, size: 100MiB, mkfs: {type: vfat, mount: {mount_point: /boot/efi, fstab: {}}}}
+      - {name: BSP, type: EF02, size: 8MiB}
+      - {name: root, size: 100%, mkfs: {type: ext4, mount: {mount_point: /, fstab: {}}}}
+"""
+
+
+def test_an_efi_system_partition_needs_no_vfat_in_the_kernel(tmp_path: Path, tree: Path) -> None:
+    disks = Disks(tmp_path, tree, EFI)
+    image = disks.by_tree()
+    check_clean(disks, image)
+    extents = disks.graph.layouts(SIZE)["image0"].extents
+    esp = cut_out(image, extents["ESP"].offset_bytes, extents["ESP"].size_bytes)
+    assert run("mtype", "-i", esp, "::/EFI/loader.efi") == "efi"
+    assert "efi" in run("debugfs", "-R", "ls -p /boot", f"{image}?offset={extents['root'].offset_bytes}")
+    assert "EFI" not in run("debugfs", "-R", "ls -p /boot/efi", f"{image}?offset={extents['root'].offset_bytes}")
+
+
+IN_A_USER_NAMESPACE = """
+import json, os, sys
+from pathlib import Path
+from pydib import blockdev
+from tests.blockdev.tree import nasty
+place, text = Path(sys.argv[1]), sys.argv[2]
+try:
+    os.mknod(place / "device", 0o60600, os.makedev(7, 0))
+    sys.exit("this is no user namespace")
+except PermissionError:
+    pass
+for name in ("tree", "work", "images"):
+    (place / name).mkdir()
+nasty.fill(place / "tree", special=False)
+graph = blockdev.load(text)
+blockdev.prepare_tree(graph, place / "tree")
+blockdev.assemble_tree(graph, tree=place / "tree", image_dir=place / "images", work_dir=place / "work",
+                       size_bytes=int(sys.argv[3]), report=print)
+"""
+
+
+@pytest.mark.parametrize("fs_type", ["ext4", "xfs", "btrfs"])
+def test_without_any_right_over_the_host_the_tree_is_the_same(tmp_path: Path, fs_type: str) -> None:
+    """In a user namespace, whose root may mount no disk and make no device."""
+    text = SEVERAL.format(fs_type).replace("size: 20MiB", "size: 40MiB")
+    script = 'read -r _; exec "$@"'
+    inside = subprocess.Popen(
+        ["unshare", "--user", "--mount", "--propagation", "private", "bash", "-c", script, "inside", sys.executable,
+         "-c", IN_A_USER_NAMESPACE, tmp_path, text, str(SIZE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, cwd=Path(__file__).parents[3])
+    _map_all_ids(inside.pid)
+    told = inside.communicate("go\n", timeout=120)[0]
+    assert inside.returncode == 0, told
+    graph = blockdev.load(text)
+    disks = Disks.__new__(Disks)
+    disks.graph, disks.place = graph, tmp_path
+    with disks.filesystems(tmp_path / "images/image0.raw") as shown:
+        for point, place in shown.items():
+            made, source = nasty.entries(place), nasty.entries(tmp_path / "tree" / point.lstrip("/"))
+            names = {name for name in source if not any(
+                str(Path(point, name)).startswith(f"{other}/") for other in shown if other != point
+                and other.startswith(point))} - {"boot", "var", "line\nbreak"}
+            assert {name: made.get(name) for name in names} == {name: source[name] for name in names}
+    check_clean(disks, tmp_path / "images/image0.raw")
+
+
+def _map_all_ids(pid: int) -> None:
+    """Give the user namespace of `pid`, as soon as there is one, the ids of the host."""
+    own = os.readlink("/proc/self/ns/user")
+    while os.readlink(f"/proc/{pid}/ns/user") == own:
+        time.sleep(0.01)
+    for name in ("uid_map", "gid_map"):
+        Path(f"/proc/{pid}/{name}").write_text("0 0 65536\n")
