@@ -79,7 +79,18 @@ class PhaseStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptStarted(Event):
-    """A script begins. `element` is empty when another script wrote it into the hook tree."""
+    """A script begins. `element` is empty when another script wrote it into the hook tree; `reason` tells why it runs
+    although layers are kept."""
+
+    phase: str
+    script: str
+    element: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScriptCached(Event):
+    """A script need not run: a layer has its outcome."""
 
     phase: str
     script: str

@@ -64,6 +64,10 @@ class Recipe:
     phases_path: Path | None = None
     arguments: tuple[str, ...] = ()
     events_file: str = ""
+    layers: bool = True
+    max_age_seconds: float | None = None
+    rebuild_from: str = ""
+    secrets: tuple[str, ...] = ()
 
     @property
     def output_stem(self) -> Path:
@@ -167,6 +171,22 @@ def whole_number(text: str, *, name: str, unit: str) -> int:
     return int(value)
 
 
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+
+
+def age(text: str, *, name: str) -> float:
+    """An age in seconds, as a user writes it: a number with one of s, m, h, d, w behind it.
+
+    >>> age("12h", name="--max-age")
+    43200.0
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text.strip())
+    if not found:
+        raise RecipeError(f"{name} must be a number with s, m, h, d or w behind it, not {text!r}",
+                          hint=f"for example {name} 12h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
 def truth(text: str) -> bool:
     """A switch as bash arithmetic reads it: empty and 0 are off (C-026)."""
     return text.strip() not in ("", "0")
@@ -222,6 +242,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "docker_target": env.get("DOCKER_TARGET", ""),
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
         "image_name": env.get("IMAGE_NAME") or "image",
+        "layers": not truth(env.get("PYDIB_NO_CACHE", "")),
     }
     if env.get("DIB_IMAGE_SIZE"):
         fields["image_size_gib"] = number(env["DIB_IMAGE_SIZE"], name="DIB_IMAGE_SIZE", unit="GiB")

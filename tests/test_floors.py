@@ -32,6 +32,7 @@ DOORS = {
     "pyfakefs": ("testkit/", "host/command.py"),  # command.py asks whether a fake filesystem is active, to refuse
     "click": ("cli/",),
     "subprocess": ("host/",),
+    "inotify_simple": ("host/watch.py",),
     "ctypes": ("host/",),
 }
 """The only places that may import a library. Other programs and the kernel are reached through host/."""

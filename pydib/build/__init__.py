@@ -75,6 +75,7 @@ def carry_out(order: Order, report: events.Reporter) -> None:
         build.make_room()
         build.record_disk()
         make_hook_tree(plan.entries, order.layout.hooks, report)
+        build.layers.hooks_are_made()
         for phase in plan.phases:
             build.actions(phase.before)
             build.scripts(phase)
@@ -83,6 +84,7 @@ def carry_out(order: Order, report: events.Reporter) -> None:
             publish_outputs(order, build.disk_image, report)
         else:
             report(events.Note(text="No final image is saved"))
+        build.layers.finish()
     report(events.BuildFinished(seconds=clock.monotonic() - begun))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pydib import blockdev, clock, environment, events, sizes
 from pydib.blockdev import state as disk_state
 from pydib.build.decide import Order
+from pydib.build.layers import Layers, NoLayers, open_layers
 from pydib.build.outputs import staged
 from pydib.errors import EngineError
 from pydib.host import machine
@@ -46,6 +47,7 @@ class Build:
         self.tail = Tail(report)
         self.breaks = breaks_from(self.recipe.environment)
         self.launcher = stack.enter_context(Launcher(self.tail))
+        self.layers: NoLayers | Layers = NoLayers()
         self.env = environment.for_host(
             self.recipe, {element.name: element.path for element in self.plan.resolution.elements}, self.layout,
             python=sys.executable, answers=self._answers())
@@ -77,6 +79,7 @@ class Build:
         for folder in (self.layout.mount, self.layout.hooks, self.layout.block_device_params.parent):
             folder.mkdir()
             folder.chmod(0o755)
+        self.layers = open_layers(self.order, self.launcher, self.report, self.stack)
 
     def record_disk(self) -> None:
         """Write down what scripts may ask of the disk (C-206, C-223)."""
@@ -92,12 +95,15 @@ class Build:
         in_target = phase.where == "target"
         if (in_target or phase.optional) and not (self.layout.hooks / phase.directory).is_dir():
             return
+        self.layers.enter(phase)
         run = self._phase_run(phase)
         host = Place(env={**self.env, **self.disk_variables}, cwd=str(self.recipe.cwd))
         with ExitStack() as inside:
             if in_target:
-                inside.enter_context(target.hook_tree_inside(self.layout.hooks, self.layout.mount))
-            run_between_breaks(run, self.breaks, host, self.launcher, self.tail, self.report)
+                inside.enter_context(target.hook_tree_inside(self.layout.hooks, self.layout.mount,
+                                                             has_place=self.layers.skeleton))
+                self.layers.adopt()
+            run_between_breaks(run, self.breaks, host, self.launcher, self.tail, self.report, self.layers)
             self._end_strays(phase)
 
     def _phase_run(self, phase: Phase) -> PhaseRun:
@@ -131,7 +137,9 @@ class Build:
         for name in names:
             begun = clock.monotonic()
             self.report(events.StepStarted(step=name))
+            self.layers.ready()
             _ACTIONS[name](self)
+            self.layers.settle(f"pydib {name}")
             self.report(events.StepFinished(step=name, seconds=clock.monotonic() - begun))
 
     def check_root(self) -> None:
@@ -150,6 +158,7 @@ class Build:
         """Mount proc, dev and sys: on the tree first, on the disk later."""
         stack = self.system_on_disk if self.disk_variables else self.system
         stack.enter_context(target.system_mounts(self.layout.mount))
+        self.layers.adopt()
 
     def install_packages(self) -> None:
         """Install what -p named, without environment.d, through a shell in the target as DIB does (C-142)."""
@@ -174,6 +183,9 @@ class Build:
             self._detach(self.recipe.environment.get(variable, ""))
         if self.order.prepared.in_tree_mode:
             self.layout.built.symlink_to(self.layout.mount.name)
+        elif self.layers.active:
+            self.layout.built.mkdir()
+            self.layers.move_to(self.layout.built)
         else:
             self.layout.mount.rename(self.layout.built)
 
@@ -205,7 +217,7 @@ class Build:
 
     def create_disk(self) -> None:
         """Partition, make filesystems, mount them."""
-        self.layout.mount.mkdir()
+        self.layout.mount.mkdir(exist_ok=True)
         self.layout.mount.chmod(0o755)
         disk = self.disk_stack.enter_context(blockdev.assembled(
             self.graph, image_dir=self.layout.image_dir, size_bytes=self.size_bytes, mount_base=self.layout.mount,

@@ -49,6 +49,9 @@ _OPTIONS = (
     click.option("--offline", flag_value=True, default=None, help="Use only what is in the cache."),
     click.option("-x", "--trace", count=True, help="Trace scripts; twice for more."),
     click.option("--phases", "phases_path", type=click.Path(path_type=Path), help="A folder with more phase files."),
+    click.option("--no-cache", "layers", flag_value=False, default=None, help="Run every script; keep no layers."),
+    click.option("--rebuild-from", metavar="SCRIPT", help="Run SCRIPT (install.d/20-x) and all after it."),
+    click.option("--max-age", metavar="AGE", help="Use no layer older than AGE: 90s, 30m, 12h, 7d."),
     click.option("--block-device-config", metavar="YAML|file://PATH", help="The disk's layout."),
     click.option("--assemble", type=click.Choice(recipe.ASSEMBLE),
                  help="Make filesystems from the tree, or copy it onto a block device; auto decides."),
@@ -62,7 +65,7 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
         RecipeError: a value that cannot be.
     """
     fields = {name: value for name, value in options.items() if value not in (None, (), "", False, 0)
-              or (name == "tmpfs" and value is False)}
+              or (name in ("tmpfs", "layers") and value is False)}
     environment = dict(os.environ)
     if release := fields.pop("release", None):
         environment["DIB_RELEASE"] = release
@@ -72,6 +75,8 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
     _convert(fields, "checksums", lambda _: recipe.CHECKSUMS)
     _convert(fields, "elements", lambda names: recipe.words(" ".join(names)))
     _convert(fields, "packages", lambda names: recipe.words(" ".join(names).replace(",", " ")))
+    if "max_age" in fields:
+        fields["max_age_seconds"] = recipe.age(str(fields.pop("max_age")), name="--max-age")
     _convert(fields, "image_cache", lambda path: path.absolute())
     for name, option, unit, read in _NUMBERS:
         if option in fields:

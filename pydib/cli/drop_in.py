@@ -24,8 +24,8 @@ DIBS_LONG = (
     "max-online-resize=", "mkfs-options=", "qemu-img-options=", "ramdisk-element=", "root-label=", "install-type=",
     "docker-target=", "logfile=",
 )
-LONG = (*DIBS_LONG, "image-extra-size=", "mkfs-journal-size=", "assemble=")
-"""With the two that DIB tells of in its help, and then refuses (C-006), and one of ours."""
+LONG = (*DIBS_LONG, "image-extra-size=", "mkfs-journal-size=", "assemble=", "no-cache", "rebuild-from=", "max-age=")
+"""With the two that DIB tells of in its help, and then refuses (C-006), and some of ours."""
 
 USAGE = """\
 Usage: {name} [OPTION]... [ELEMENT]...
@@ -63,6 +63,9 @@ Options:
   --assemble MODE           make the disk from the tree (tree) or on a block device (device);
                             auto, the default, takes tree where no script needs a device
   --logfile FILE            append the log to FILE, and print nothing
+  --no-cache                run every script, and keep no layers (also: PYDIB_NO_CACHE=1)
+  --rebuild-from SCRIPT     run SCRIPT (install.d/20-x) and all scripts after it
+  --max-age AGE             use no layer older than AGE: 90s, 30m, 12h, 7d
 
 Environment: ELEMENTS_PATH, DIB_RELEASE, DIB_DISTRIBUTION_MIRROR and the variables of the elements;
 `pydib elements NAME` shows an element's.
@@ -251,6 +254,9 @@ _OPTIONS: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "--docker-target": _store("docker_target"),
     "--assemble": _store("assemble", lambda text: recipe.assemble(text, name="--assemble")),
     "--logfile": _store("logfile"),
+    "--no-cache": _switch("layers", False),
+    "--rebuild-from": _store("rebuild_from"),
+    "--max-age": _store("max_age_seconds", lambda text: recipe.age(text, name="--max-age")),
 }
 
 
@@ -278,5 +284,5 @@ def _cleared(environment: Mapping[str, str]) -> dict[str, str]:
     """What `-c` leaves of the environment: enough to run programs, to reach the network and to log as is wanted (C-007;
     DIB fails)."""
     kept = ("HOME", "USER", "LOGNAME", "PATH", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
-            "ELEMENTS_PATH", "DIB_NO_TIMESTAMP", "DIB_QUIET")
+            "ELEMENTS_PATH", "DIB_NO_TIMESTAMP", "DIB_QUIET", "PYDIB_NO_CACHE")
     return {name: environment[name] for name in kept if name in environment}

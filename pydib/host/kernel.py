@@ -7,7 +7,7 @@ import os
 import signal
 from pathlib import Path
 
-MS_BIND, MS_REC = 0x1000, 0x4000
+MS_BIND, MS_MOVE, MS_REC = 0x1000, 0x2000, 0x4000
 MNT_DETACH = 2
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000)
@@ -32,6 +32,11 @@ def mount(source: str | Path, target: Path, *, fstype: str = "", flags: int = 0,
     """mount(2)."""
     _checked(_libc.mount(os.fsencode(source), os.fsencode(target), fstype.encode() or None, flags,
                          data.encode() or None), target)
+
+
+def unmount(target: Path) -> None:
+    """umount2(2)."""
+    _checked(_libc.umount2(os.fsencode(target), 0), target)
 
 
 def detach(target: Path) -> None:

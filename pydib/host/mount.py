@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydib.errors import BlockDeviceError
@@ -26,11 +26,21 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, kw_only=True)
 class MountPoint:
-    """One line of mountinfo: where something is mounted, its type and what is mounted."""
+    """One line of mountinfo: where something is mounted, its type and what is mounted.
+
+    `identity` is the kernel's number of the mount, `parent` that of the mount it lies in; `device` and `root` tell the
+    filesystem and which of its directories is seen; `options` those of this mount, `super_options` the filesystem's.
+    """
 
     target: Path
     fstype: str
     source: str
+    identity: int = field(default=0, compare=False)
+    parent: int = field(default=0, compare=False)
+    device: str = field(default="", compare=False)
+    root: str = field(default="/", compare=False)
+    options: str = field(default="", compare=False)
+    super_options: str = field(default="", compare=False)
 
 
 @contextmanager
@@ -146,8 +156,11 @@ def holders(target: Path) -> tuple[str, ...]:
 
 def _mount_point(line: str) -> MountPoint:
     before, after = line.split(" - ", 1)
-    fstype, source = after.split(" ")[:2]
-    return MountPoint(target=Path(_decoded(before.split(" ")[4])), fstype=fstype, source=_decoded(source))
+    fstype, source, super_options = after.split(" ")[:3]
+    identity, parent, device, root, target, options = before.split(" ")[:6]
+    return MountPoint(target=Path(_decoded(target)), fstype=fstype, source=_decoded(source), identity=int(identity),
+                      parent=int(parent), device=device, root=_decoded(root), options=options,
+                      super_options=super_options)
 
 
 def _decoded(text: str) -> str:

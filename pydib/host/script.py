@@ -295,6 +295,11 @@ def _keep_proc() -> None:
         kernel.mount("proc", Path("/proc"), fstype="proc")
 
 
+def strays() -> list[str]:
+    """Names of the processes that scripts have left running; none unless we are our PID namespace's first process."""
+    return [_name_of(pid) for pid in _others()] if os.getpid() == 1 else []
+
+
 def _others() -> list[int]:
     """Living processes besides us; the dead that nobody has waited for yet do not count."""
     _reap()

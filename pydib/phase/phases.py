@@ -38,7 +38,7 @@ IN_TREE_MODE: Mapping[str, tuple[str, ...]] = {
 VARIABLES = ("TARGET_ROOT", "IMAGE_BLOCK_DEVICE", "IMAGE_FILE")
 Mode = Literal["tree", "device"]
 MODES: tuple[Mode, ...] = ("tree", "device")
-_KEYS = {"name", "where", "directory", "variables", "before", "after", "failure", "mode", "optional"}
+_KEYS = {"name", "where", "directory", "variables", "before", "after", "failure", "mode", "optional", "reuse"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +54,8 @@ class Phase:
         failure: the exit code of the build when a script fails; None for the script's own (C-027).
         mode: the mode of assembly that has this phase; None: both have.
         optional: the phase does not happen at all when no element brings its folder.
+        reuse: whether a layer may stand for a run of its scripts. Not where they do things beside the tree: there they
+            always run.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Phase:
     failure: int | None = None
     mode: Mode | None = None
     optional: bool = False
+    reuse: bool = False
 
     def in_mode(self, mode: Mode) -> Phase:
         """The phase with the actions of that mode of assembly; phase files name those of device mode."""
@@ -134,8 +137,12 @@ def _checked(data: dict[str, Any], path: Path) -> Phase:
         raise PhaseError('`mode` must be "tree" or "device"', where=str(path))
     if not isinstance(optional, bool):
         raise PhaseError("`optional` must be true or false", where=str(path))
+    reuse = data.get("reuse", data["where"] == "target")
+    if not isinstance(reuse, bool):
+        raise PhaseError("`reuse` must be true or false", where=str(path))
     return Phase(
         name=name, where=data["where"], directory=directory, failure=failure, mode=mode, optional=optional,
+        reuse=reuse,
         variables=_choice(data, "variables", VARIABLES, path),
         before=_choice(data, "before", tuple(ACTIONS), path),
         after=_choice(data, "after", tuple(ACTIONS), path),

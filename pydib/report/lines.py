@@ -28,7 +28,11 @@ def lines_of(event: events.Event) -> Iterator[str]:
         case events.PhaseStarted():
             yield f"Running hooks from {event.directory}"
         case events.ScriptStarted():
+            if event.reason:
+                yield f"{PREFIX}{event.script} runs, because: {event.reason}"
             yield f"{PREFIX}Running {event.script}"
+        case events.ScriptCached():
+            yield f"{PREFIX}Cached {event.script}"
         case events.ScriptFinished():
             yield from _script_end(event)
         case events.PhaseFinished():

@@ -15,7 +15,7 @@ from pydib.errors import EngineError, HookFailed
 from pydib.events import Note, Reporter
 from pydib.host.attached import AttachedLauncher
 from pydib.host.script import Job, Launcher
-from pydib.runner.phase import PhaseRun, Tail, run_phase
+from pydib.runner.phase import Keeper, PhaseRun, Tail, run_phase
 
 AFTER_ERROR = "after-error"
 SHELL = "bash"
@@ -101,13 +101,13 @@ def stop_at(point: str, breaks: Breaks, place: Place, report: Reporter) -> None:
     report(Note(text=f"Going on after break point {point}"))
 
 
-def run_between_breaks(run: PhaseRun, breaks: Breaks, host: Place, launcher: Launcher, tail: Tail, report: Reporter
-                       ) -> None:
+def run_between_breaks(run: PhaseRun, breaks: Breaks, host: Place, launcher: Launcher, tail: Tail, report: Reporter,
+                       keeper: Keeper | None = None) -> None:
     """Run a phase with its break points: in front of it, after it, and where it fails.
 
     Args:
         host: where the shell after an error opens when the user wants it outside of the target.
-        run, launcher, tail, report: as `run_phase` takes them.
+        run, launcher, tail, report, keeper: as `run_phase` takes them.
 
     Raises:
         HookFailed: from `run_phase`, after the shell of `after-error`. DIB has that shell in target phases and
@@ -117,7 +117,7 @@ def run_between_breaks(run: PhaseRun, breaks: Breaks, host: Place, launcher: Lau
     place = Place(env=run.env, cwd=run.cwd, root=run.root)
     stop_at(f"before-{run.phase}", breaks, place, report)
     try:
-        run_phase(run, launcher, tail, report)
+        run_phase(run, launcher, tail, report, keeper)
     except HookFailed as failure:
         if breaks.at(AFTER_ERROR):
             report(Note(text=failure.what))

@@ -7,16 +7,28 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydib import clock
 from pydib.element.hooks import SCRIPT_NAME, environment_files, scripts_in
 from pydib.errors import HookFailed
-from pydib.events import Note, Output, PhaseFinished, PhaseStarted, Reporter, ScriptFinished, ScriptStarted
-from pydib.host.script import Job, Launcher
+from pydib.events import (
+    Note,
+    Output,
+    PhaseFinished,
+    PhaseStarted,
+    Reporter,
+    ScriptCached,
+    ScriptFinished,
+    ScriptStarted,
+)
+from pydib.host.script import Ended, Job, Launcher
 from pydib.runner.source import Sourced, read_answer, source_argv
 
 TARGET_TREE = "/tmp/in_target.d"
 TAIL_LINES = 15
+KEPT_LINES = 20_000
+"""Of a script's output, for who asks for it later."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,23 +58,70 @@ class PhaseRun:
     source: Callable[[str], str] = field(default=lambda target: "", repr=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Whether a script runs, or its outcome is there already; `reason` tells why it runs (empty if nobody asked)."""
+
+    cached: bool = False
+    reason: str = ""
+
+
+class Keeper(Protocol):
+    """Keeps what scripts did, and knows which need not run."""
+
+    def phase_begins(self, run: PhaseRun, sourced: Sourced) -> None:
+        """environment.d was sourced; the phase's scripts come."""
+
+    def choose(self, script: str) -> Choice:
+        """Whether `script`, a path in the hook tree, has to run now."""
+
+    def has_run(self, script: str, ended: Ended, output: list[str]) -> None:
+        """`script` has run, successfully, and printed `output`."""
+
+
+class KeepsNothing:
+    """Every script runs."""
+
+    def phase_begins(self, run: PhaseRun, sourced: Sourced) -> None:
+        """Nothing to do."""
+
+    def choose(self, script: str) -> Choice:
+        """It runs."""
+        return Choice()
+
+    def has_run(self, script: str, ended: Ended, output: list[str]) -> None:
+        """Nothing to do."""
+
+
 class Tail:
-    """The last lines of output, for the error of a failing script."""
+    """The last lines of output, for the error of a failing script, and all that it printed, up to a limit."""
 
     def __init__(self, report: Reporter) -> None:
         self._report = report
         self.lines: deque[str] = deque(maxlen=TAIL_LINES)
+        self.output: list[str] = []
+
+    def clear(self) -> None:
+        """Another script begins."""
+        self.lines.clear()
+        self.output = []
 
     def __call__(self, line: str) -> None:
         """Take one line of a script's output and pass it on."""
         if "xtrace" in line or "set +o" in line:  # C-182
             return
         self.lines.append(line)
+        if len(self.output) < KEPT_LINES:
+            self.output.append(line)
         self._report(Output(text=line))
 
 
-def run_phase(run: PhaseRun, launcher: Launcher, tail: Tail, report: Reporter) -> None:
+def run_phase(run: PhaseRun, launcher: Launcher, tail: Tail, report: Reporter,
+              keeper: Keeper | None = None) -> None:
     """Run all scripts of a phase. Without a folder of that name in the hook tree nothing happens at all (C-105).
+
+    Args:
+        keeper: tells which scripts need not run; without one all do.
 
     Raises:
         HookFailed: environment.d, or a script, ended with another code than 0.
@@ -80,8 +139,18 @@ def run_phase(run: PhaseRun, launcher: Launcher, tail: Tail, report: Reporter) -
     sourced = _source(run, launcher, tail)
     times = []
     if sourced is not None:
+        keeper = keeper or KeepsNothing()
+        keeper.phase_begins(run, sourced)
         for name in scripts.names:
-            times.append((name, _run_script(run, name, sourced, launcher, tail, report)))
+            choice = keeper.choose(f"{run.directory}/{name}")
+            if choice.cached:
+                report(ScriptCached(phase=run.phase, script=f"{run.directory}/{name}",
+                                    element=run.owner(f"{run.directory}/{name}")))
+                continue
+            ended = _run_script(run, name, sourced, choice.reason, launcher, tail, report)
+            times.append((name, ended.seconds))
+            if ended.code == 0:
+                keeper.has_run(f"{run.directory}/{name}", ended, tail.output)
     times.sort(key=lambda pair: os.fsencode(pair[0]))
     report(PhaseFinished(phase=run.phase, directory=run.directory, seconds=clock.monotonic() - begun,
                          scripts=tuple(times)))
@@ -105,12 +174,13 @@ def _source(run: PhaseRun, launcher: Launcher, tail: Tail) -> Sourced | None:
         hint="a file of environment.d used an unset variable, or its last command failed; the lines above name it")
 
 
-def _run_script(run: PhaseRun, name: str, sourced: Sourced, launcher: Launcher, tail: Tail, report: Reporter) -> float:
-    """Run one script; gives its seconds."""
+def _run_script(run: PhaseRun, name: str, sourced: Sourced, reason: str, launcher: Launcher, tail: Tail,
+                report: Reporter) -> Ended:
+    """Run one script."""
     target = f"{run.directory}/{name}"
     element = run.owner(target)
-    tail.lines.clear()
-    report(ScriptStarted(phase=run.phase, script=target, element=element))
+    tail.clear()
+    report(ScriptStarted(phase=run.phase, script=target, element=element, reason=reason))
     ended = launcher.run(Job(argv=[f"{run.seen_as}/{target}"], env=sourced.env, cwd=sourced.cwd, root=run.root,
                              umask=sourced.umask))
     report(ScriptFinished(phase=run.phase, script=target, element=element, exit_code=ended.code,
@@ -120,4 +190,4 @@ def _run_script(run: PhaseRun, name: str, sourced: Sourced, launcher: Launcher, 
             phase=run.phase, script=target, code=run.failure or ended.code, element=element, tail=list(tail.lines),
             path=run.source(target) or str(run.tree / target),
             hint=f"mend what the lines above name, or the script; `break=before-{run.phase}` and `-x` show more")
-    return ended.seconds
+    return ended

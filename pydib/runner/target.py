@@ -94,14 +94,18 @@ def system_mounts(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def hook_tree_inside(tree: Path, root: Path) -> Iterator[None]:
-    """The hook tree, read-only, at /tmp/in_target.d of the target (C-140)."""
+def hook_tree_inside(tree: Path, root: Path, *, has_place: bool = False) -> Iterator[None]:
+    """The hook tree, read-only, at /tmp/in_target.d of the target (C-140).
+
+    Args:
+        has_place: whether that directory is there already, and stays.
+    """
     if not (root / "tmp").is_dir():
         raise EngineError("the target has no folder /tmp", where=str(root),
                           hint="the operating system element must make it in root.d, mode 1777")
     place = root / IN_TARGET
     try:
-        place.mkdir()
+        place.mkdir(exist_ok=has_place)
     except FileExistsError:
         raise EngineError("/tmp/in_target.d exists in the target already", where=str(place),
                           hint="a script made it; the engine needs that name (C-140)") from None
@@ -109,7 +113,8 @@ def hook_tree_inside(tree: Path, root: Path) -> Iterator[None]:
         with mounted(tree, place, options="bind,ro"):
             yield
     finally:
-        place.rmdir()
+        if not has_place:
+            place.rmdir()
 
 
 def release_tree(root: Path) -> None:

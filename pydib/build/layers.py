@@ -1,0 +1,404 @@
+"""Layers in a build: joins the store, the tree and the traces (pydib/layer/) with the scripts that run.
+
+What is reused: scripts of phases whose file says `reuse` (by default those in the target, and root.d), when all that
+they could see is the same. Scripts of other phases always run, since host scripts may do things beside the tree; what
+they change in the tree is a layer all the same, known by its content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from pydib import __version__, clock, events, paths
+from pydib.build.decide import Order
+from pydib.element.hooks import SCRIPT_NAME, name_regex
+from pydib.host import overlay
+from pydib.host.script import Ended, Job, Launcher, strays
+from pydib.layer import explain, keys
+from pydib.layer.lookup import Limits, look_up
+from pydib.layer.records import BuildRecord, Outcome, Ran
+from pydib.layer.store import Store, StoreUnusable
+from pydib.layer.trace import Traced
+from pydib.layer.tree import Author, Tree
+from pydib.phase.phases import Phase
+from pydib.runner.phase import Choice, KeepsNothing, PhaseRun
+from pydib.runner.source import Sourced
+
+LEAST_FREE_BYTES = 1 << 30
+"""With less room on the store's disk the build does without layers."""
+FINGERPRINT = "fingerprint"
+_EARLIER_BUILDS = 12
+
+
+class NoLayers(KeepsNothing):
+    """A build without layers: every script runs in a plain directory."""
+
+    active = False
+    skeleton = False
+
+    def hooks_are_made(self) -> None:
+        """Nothing to do."""
+
+    def enter(self, phase: Phase) -> None:
+        """Nothing to do."""
+
+    def ready(self) -> None:
+        """Nothing to do."""
+
+    def settle(self, author: str, phase: str = "") -> None:
+        """Nothing to do."""
+
+    def adopt(self) -> None:
+        """Nothing to do."""
+
+    def choose_packages(self, names: Sequence[str], env: Mapping[str, str]) -> Choice:
+        """They are installed."""
+        return Choice()
+
+    def move_to(self, place: Path) -> None:
+        """Nothing to do."""
+
+    def finish(self, *, failed: bool = False) -> None:
+        """Nothing to do."""
+
+
+def open_layers(order: Order, launcher: Launcher, report: events.Reporter, stack: ExitStack) -> NoLayers | Layers:
+    """The layers of a build, with an empty tree mounted; without them, and a warning, where they cannot be kept."""
+    recipe = order.prepared.recipe
+    if not recipe.layers:
+        return NoLayers()
+    inside = ExitStack()
+    try:
+        store = inside.enter_context(Store(recipe.image_cache / "layers"))
+        _check_store(store, order.layout.mount)
+        made = Layers(order, store, launcher, report, inside)
+    except (StoreUnusable, OSError) as error:
+        inside.close()
+        told = str(error).replace("\n", "; ") if isinstance(error, StoreUnusable) else f"{error.strerror or error}"
+        report(events.Warned(text=f"no layers are used or kept: {told}"))
+        return NoLayers()
+    stack.push(inside)
+    return made
+
+
+def _check_store(store: Store, scratch: Path) -> None:
+    problem = overlay.is_capable(store.folder / "w", scratch)
+    if problem:
+        raise StoreUnusable(f"its filesystem cannot hold layers: {problem}", where=str(store.folder),
+                            hint="choose a place on ext4, xfs or btrfs with --image-cache, or build with --no-cache")
+    free = store.free_bytes()
+    if free < LEAST_FREE_BYTES:
+        raise StoreUnusable(f"only {free >> 20} MiB are free for them", where=str(store.folder),
+                            hint="make room, with `pydib cache gc` for instance, or build with --no-cache")
+
+
+class Layers:
+    """The layers of one build."""
+
+    active = True
+
+    def __init__(self, order: Order, store: Store, launcher: Launcher, report: events.Reporter, stack: ExitStack
+                 ) -> None:
+        self._order, self._store, self._launcher, self._report = order, store, launcher, report
+        self._recipe = order.prepared.recipe
+        self._plan = order.prepared.plan
+        self._elements = {element.name: element.path for element in self._plan.resolution.elements}
+        self._fold = _fold(order, self._elements)
+        parking = order.layout.build_dir / "parking"
+        parking.mkdir()
+        self._tree = Tree(store, order.layout.mount, parking, self._fold,
+                          private=[order.layout.build_dir, order.layout.image_dir])
+        stack.callback(self._tree.close)
+        self._tree.open()
+        self._stack = stack
+        self._begun = clock.since_1970()
+        self._at = self._tree.state
+        self._limits = Limits(now=self._begun, max_age=self._recipe.max_age_seconds, offline=self._recipe.offline)
+        self._engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
+        self._machine = f"{platform.machine()}{' user namespace' if overlay.user_namespace() else ''}"
+        self._fingerprints: dict[str, str] = {}
+        self._lines: list[Ran] = []
+        self._used: list[str] = []
+        self._rebuilding = ""
+        self._stopped_told = False
+        self._earlier: dict[str, list[Outcome]] | None = None
+        self.skeleton = False
+
+    # between scripts
+
+    def hooks_are_made(self) -> None:
+        """The hook tree is complete: watch it."""
+        pattern = name_regex(self._recipe.environment.get("RUN_PARTS_REGEX") or SCRIPT_NAME)
+        folders = {phase.directory for phase in self._plan.phases}
+
+        def is_script(path: str) -> bool:
+            folder, _, name = path.rpartition("/")
+            return folder in folders and bool(pattern.search(name))
+
+        self._traced = self._stack.enter_context(Traced(self._order.layout.hooks, is_script))
+        self._traced.add_elements(self._elements)
+
+    def enter(self, phase: Phase) -> None:
+        """`phase` begins."""
+        self._phase = phase
+        self.settle("a break point", phase.name)
+        self.skeleton = phase.where == "target" and self._tree.offers_place()
+        self._tree.go_to(self._at, skeleton=self.skeleton)
+
+    def ready(self) -> None:
+        """Let the tree be what the scripts so far made of it."""
+        self._tree.go_to(self._at, skeleton=self.skeleton)
+
+    def settle(self, author: str, phase: str = "") -> None:
+        """Take what the engine, or a shell, changed in the tree as a layer."""
+        self._settle(Author(name=author, phase=phase))
+
+    def _settle(self, author: Author) -> None:
+        if self._tree.stopped or self._tree.state != self._at:
+            return  # nothing was done to the tree since scripts were found in the store
+        self._at = self._tree.settle(author)
+
+    def adopt(self) -> None:
+        """What is mounted in the tree now is the engine's."""
+        self._tree.adopt()
+
+    def move_to(self, place: Path) -> None:
+        """The tree moves to the existing directory `place`; from there on it is an ordinary tree."""
+        self.ready()
+        self._tree.move_to(place)
+
+    # the keeper of a phase
+
+    def phase_begins(self, run: PhaseRun, sourced: Sourced) -> None:
+        """environment.d was sourced: what all scripts of the phase share is known."""
+        self._run = run
+        self._settle(Author(name="environment.d", phase=run.phase))
+        self._share(run.env if sourced is None else sourced.env, sourced.cwd, sourced.umask)
+        self._sourced = sourced
+        self._beside = self._things_beside()
+
+    def _share(self, env: Mapping[str, str], cwd: str, umask: int | None) -> None:
+        variables = keys.variables(env, self._fold, secrets=self._recipe.secrets, salt=self._store.salt)
+        self._volatile = variables.if_named
+        here = os.umask(0)
+        os.umask(here)
+        phase = asdict(self._phase)
+        self._shared = {
+            "phase": keys.digest({name: phase[name] for name in ("name", "where", "directory", "variables")}),
+            "environment": self._store.keep_fact(variables.always),
+            "directory": self._fold.fold(cwd),
+            "umask": f"{here if umask is None else umask:04o}",
+            "engine": self._engine,
+            "machine": self._machine,
+        }
+
+    def choose(self, script: str) -> Choice:
+        """Whether `script` must run, and why. It must have the tree before it when it does."""
+        self._script_begun = self._at
+        choice = self._choose(script, self._inputs_of(script))
+        return self._chosen(script, choice)
+
+    def choose_packages(self, names: Sequence[str], env: Mapping[str, str]) -> Choice:
+        """Whether the packages of -p must be installed."""
+        self._share(env, "/", None)
+        self._script_begun = self._at
+        inputs = {**self._shared, "script": "install-packages", "arguments": keys.digest(list(names)),
+                  "tree": self._at}
+        return self._chosen("install-packages", self._choose("install-packages", inputs))
+
+    def _chosen(self, script: str, choice: Choice) -> Choice:
+        if not choice.cached:
+            self.ready()
+            self._reason = choice.reason
+            self._traced.begin()
+        return choice
+
+    def _inputs_of(self, script: str) -> dict[str, str]:
+        path = self._order.layout.hooks / script
+        element = self._plan.owner(script)
+        inputs = {
+            **self._shared, "path": script, "tree": self._at, "names": self._store.keep_fact(self._traced.names()),
+            "script": self._traced.digest(script), "mode": f"{path.stat().st_mode & 0o7777:04o}",
+        }
+        if path.is_symlink():
+            inputs["link"] = os.readlink(path)
+        if (fingerprint := self._fingerprint(element)):
+            inputs["fingerprint"] = self._store.keep_fact(fingerprint)
+        return inputs
+
+    def _choose(self, script: str, inputs: dict[str, str]) -> Choice:
+        self._inputs = inputs
+        if self._tree.stopped:
+            return Choice(reason=f"layers are no longer kept: {self._tree.stopped}")
+        if not self._phase.reuse:
+            return Choice(reason=f"scripts of {self._phase.directory} always run")
+        if self._must_rebuild(script):
+            return Choice(reason=f"--rebuild-from {self._recipe.rebuild_from}")
+        found = look_up(self._store.outcomes(keys.digest(inputs)), volatile=self._volatile,
+                        digest_now=self._traced.digest, limits=self._limits, usable=self._usable)
+        if found.outcome is not None:
+            self._take_over(script, found.outcome)
+            return Choice(cached=True)
+        return Choice(reason=found.objection or self._explain(script, inputs))
+
+    def _must_rebuild(self, script: str) -> bool:
+        wanted = self._recipe.rebuild_from
+        self._rebuilding = self._rebuilding or (script if wanted and wanted in (script, script.split("/")[-1]) else "")
+        return bool(self._rebuilding)
+
+    def _usable(self, state: str) -> str:
+        problem = self._store.claim(state) if state != keys.EMPTY else ""
+        if problem:
+            return problem
+        kept = self._store.state(state)
+        return self._tree.can_make(kept.mounts) if kept is not None else ""
+
+    def _take_over(self, script: str, outcome: Outcome) -> None:
+        self._at = outcome.after
+        self._used.append(outcome.after)
+        self._lines.append(Ran(script=script, element=outcome.element, phase=self._phase.name, cached=True, reason="",
+                               before=outcome.before, after=outcome.after, seconds=outcome.seconds,
+                               output=outcome.output, outcome=keys.digest(self._inputs)))
+
+    def _explain(self, script: str, inputs: Mapping[str, str]) -> str:
+        now = explain.Now(inputs=inputs, chain=self._store.chain(self._at) or (),
+                          ran=[line.script for line in self._lines if not line.cached])
+        return explain.why_new(now, self._earlier_of(script), self._store.fact, self._store.chain)
+
+    def _earlier_of(self, script: str) -> list[Outcome]:
+        """What the last builds know of `script`, the newest first."""
+        if self._earlier is None:
+            self._earlier = {}
+            for number, build in enumerate(self._store.builds()):
+                if number >= _EARLIER_BUILDS:
+                    break
+                for line in build.scripts:
+                    self._earlier.setdefault(line.script, []).extend(
+                        one for one in self._store.outcomes(line.outcome) if one.after == line.after)
+        return self._earlier.get(script, [])
+
+    def has_run(self, script: str, ended: Ended, output: list[str]) -> None:
+        """`script` has run: take what it did as a layer, and write down under what."""
+        element = self._plan.owner(script)
+        trace, changed_hooks = self._traced.end(script)
+        objection = self._not_reusable(script, changed_hooks)
+        before = self._at
+        left = strays()
+        if left:
+            self._tree.stopped = self._tree.stopped or f"{script} left processes running: {' '.join(left)}"
+        self._settle(Author(name=script, element=element, phase=self._phase.name))
+        outcome = Outcome(
+            script=script, element=element, phase=self._phase.name, inputs=self._inputs, trace=trace,
+            named=keys.named(self._texts(script, trace), self._volatile), before=before, after=self._at,
+            not_reusable=objection, created=clock.since_1970(), seconds=ended.seconds, output="",
+            expires=self._phase.where == "host" and "fingerprint" not in self._inputs)
+        self._write_down(outcome, output)
+
+    def _write_down(self, outcome: Outcome, output: list[str]) -> None:
+        name = keys.digest(self._inputs)
+        with self._keeping():
+            outcome = replace(outcome, output=self._store.keep_log(output))
+            if not self._tree.stopped and self._phase.reuse:
+                self._store.keep_outcome(name, outcome)
+        self._used.append(self._at)
+        self._lines.append(Ran(script=outcome.script, element=outcome.element, phase=outcome.phase, cached=False,
+                               reason=self._reason, before=outcome.before, after=outcome.after,
+                               seconds=outcome.seconds, output=outcome.output, outcome=name))
+        if self._tree.stopped and not self._stopped_told:
+            self._stopped_told = True
+            self._report(events.Note(text=f"no more layers are kept in this build: {self._tree.stopped}"))
+
+    def _keeping(self) -> contextlib.AbstractContextManager[None]:
+        """Around writes to the store: a store that takes no more is no reason to fail."""
+        @contextlib.contextmanager
+        def keeping() -> Iterator[None]:
+            try:
+                yield
+            except OSError as error:
+                self._tree.stopped = self._tree.stopped or f"the store cannot be written: {error.strerror}"
+        return keeping()
+
+    def _texts(self, script: str, trace: Mapping[str, str]) -> list[bytes]:
+        return [self._traced.text(path) for path in (script, *trace)]
+
+    def _not_reusable(self, script: str, changed_hooks: bool) -> str:
+        """What the script did beside the tree, which no layer has."""
+        before, self._beside = self._beside, self._things_beside()
+        if changed_hooks and self._phase.where == "host":
+            return "it changes the hook tree"
+        new = sorted(self._beside - before)
+        return f"it leaves {new[0][0]} beside the tree" if new else ""
+
+    def _things_beside(self) -> frozenset[tuple[str, int]]:
+        """What lies in the build's directories, and beside the output under its name. Only scripts on the host can
+        write there."""
+        if self._phase.where != "host" or not self._phase.reuse:
+            return frozenset()
+        layout, stem = self._order.layout, self._recipe.output_stem
+        known = {layout.mount.name, layout.hooks.name, "parking", "block-device", "states", ".pydib-build"}
+        found: set[tuple[str, int]] = set()
+        for folder, wanted in ((layout.build_dir, lambda name: name not in known), (layout.image_dir, bool),
+                               (stem.parent, lambda name: name.startswith(stem.name + "."))):
+            with contextlib.suppress(OSError):
+                found.update((entry.path, entry.stat(follow_symlinks=False).st_ctime_ns)
+                             for entry in os.scandir(folder) if wanted(entry.name))
+        return frozenset(found)
+
+    def _fingerprint(self, element: str) -> str:
+        """What the element says of the outside world; empty when it says nothing."""
+        if element not in self._fingerprints:
+            program = self._elements.get(element, Path("/nonexistent")) / FINGERPRINT
+            self._fingerprints[element] = self._asked(program, element) if os.access(program, os.X_OK) else ""
+        return self._fingerprints[element]
+
+    def _asked(self, program: Path, element: str) -> str:
+        """Run the fingerprint program on the host, with the environment of root.d."""
+        ended = self._launcher.run(Job(argv=["bash", "-c", 'exec "$0" >&3', str(program)], env=self._sourced.env,
+                                       cwd=str(self._recipe.cwd), capture=True))
+        if ended.code:
+            self._report(events.Warned(text=f"the fingerprint of element {element} failed with exit code {ended.code}; "
+                                            "its layers from root.d are good for a day"))
+            return ""
+        return ended.captured.decode("utf-8", "replace").strip()
+
+    # the end
+
+    def finish(self, *, failed: bool = False) -> None:
+        """Write the build down."""
+        with self._keeping():
+            self._store.used([state.id for name in self._used[-1:] for state in self._store.chain(name) or ()])
+            self._store.keep_build(BuildRecord(
+                started=self._begun, elements=self._plan.resolution.names, image=str(self._recipe.output_stem),
+                scripts=tuple(self._lines), final="" if self._tree.stopped else self._at,
+                ended="failed" if failed else "done"))
+
+
+def _fold(order: Order, elements: Mapping[str, Path]) -> keys.Fold:
+    """Directories that say nothing about an image."""
+    recipe, layout = order.prepared.recipe, order.layout
+    home = paths.home(recipe.environment)
+    return keys.Fold([
+        *((path, f"{{element {name}}}") for name, path in elements.items()),
+        *((path, f"{{elements {number}}}") for number, path in enumerate(recipe.elements_path)),
+        (home, "{home}"), (recipe.cwd, "{cwd}"), (paths.lockfiles(recipe.environment), "{lockfiles}"),
+        (recipe.image_cache, "{cache}"), (paths.lib_dir(), "{lib}"), (layout.build_dir, "{build}"),
+        (layout.image_dir, "{image}"), (order.staging_dir, "{staging}"),
+    ])
+
+
+def content_of_folder(folder: Path) -> str:
+    """A digest of the files in `folder`, names and contents."""
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            total.update(f"{path.relative_to(folder)} {path.stat().st_mode:o}\n".encode() + path.read_bytes())
+    return total.hexdigest()
+
+
