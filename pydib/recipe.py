@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydib import paths
+from pydib import paths, sizes
 from pydib.errors import RecipeError
 
 QCOW2_COMPRESSIONS = ("zlib", "zstd")
@@ -65,6 +65,7 @@ class Recipe:
     arguments: tuple[str, ...] = ()
     events_file: str = ""
     layers: bool = True
+    layers_bytes: int = 20 * sizes.GIB
     max_age_seconds: float | None = None
     rebuild_from: str = ""
     secrets: tuple[str, ...] = ()
@@ -243,6 +244,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
         "image_name": env.get("IMAGE_NAME") or "image",
         "layers": not truth(env.get("PYDIB_NO_CACHE", "")),
+        "layers_bytes": sizes.parse_size(env.get("PYDIB_CACHE_SIZE") or "20GiB"),
     }
     if env.get("DIB_IMAGE_SIZE"):
         fields["image_size_gib"] = number(env["DIB_IMAGE_SIZE"], name="DIB_IMAGE_SIZE", unit="GiB")

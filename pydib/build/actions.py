@@ -105,6 +105,7 @@ class Build:
                 self.layers.adopt()
             run_between_breaks(run, self.breaks, host, self.launcher, self.tail, self.report, self.layers)
             self._end_strays(phase)
+        self.layers.leave()
 
     def _phase_run(self, phase: Phase) -> PhaseRun:
         inside = phase.where == "target"
@@ -186,6 +187,7 @@ class Build:
         elif self.layers.active:
             self.layout.built.mkdir()
             self.layers.move_to(self.layout.built)
+            self.layout.mount.rmdir()
         else:
             self.layout.mount.rename(self.layout.built)
 
@@ -217,7 +219,7 @@ class Build:
 
     def create_disk(self) -> None:
         """Partition, make filesystems, mount them."""
-        self.layout.mount.mkdir(exist_ok=True)
+        self.layout.mount.mkdir()
         self.layout.mount.chmod(0o755)
         disk = self.disk_stack.enter_context(blockdev.assembled(
             self.graph, image_dir=self.layout.image_dir, size_bytes=self.size_bytes, mount_base=self.layout.mount,

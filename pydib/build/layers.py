@@ -26,7 +26,8 @@ from pydib.layer.lookup import Limits, look_up
 from pydib.layer.records import BuildRecord, Outcome, Ran
 from pydib.layer.store import Store, StoreUnusable
 from pydib.layer.trace import Traced
-from pydib.layer.tree import Author, Tree
+from pydib.layer.tree import PLACE, Author, Tree
+from pydib.layer.upkeep import gc, sweep
 from pydib.phase.phases import Phase
 from pydib.runner.phase import Choice, KeepsNothing, PhaseRun
 from pydib.runner.source import Sourced
@@ -47,6 +48,9 @@ class NoLayers(KeepsNothing):
         """Nothing to do."""
 
     def enter(self, phase: Phase) -> None:
+        """Nothing to do."""
+
+    def leave(self) -> None:
         """Nothing to do."""
 
     def ready(self) -> None:
@@ -77,6 +81,7 @@ def open_layers(order: Order, launcher: Launcher, report: events.Reporter, stack
     inside = ExitStack()
     try:
         store = inside.enter_context(Store(recipe.image_cache / "layers"))
+        sweep(store)
         _check_store(store, order.layout.mount)
         made = Layers(order, store, launcher, report, inside)
     except (StoreUnusable, OSError) as error:
@@ -149,8 +154,17 @@ class Layers:
         """`phase` begins."""
         self._phase = phase
         self.settle("a break point", phase.name)
-        self.skeleton = phase.where == "target" and self._tree.offers_place()
+        if self._tree.state != self._at:
+            self._tree.go_to(self._at, skeleton=False)
+        self.skeleton = phase.where == "target" and not self._tree.stopped and self._tree.offers_place()
         self._tree.go_to(self._at, skeleton=self.skeleton)
+
+    def leave(self) -> None:
+        """The phase is over; what processes that were ended now have changed is taken, too."""
+        self.settle("processes left running", self._phase.name)
+        if self.skeleton and self._tree.stopped:
+            (self._tree.place / PLACE).rmdir()
+        self.skeleton = False
 
     def ready(self) -> None:
         """Let the tree be what the scripts so far made of it."""
@@ -378,6 +392,8 @@ class Layers:
                 started=self._begun, elements=self._plan.resolution.names, image=str(self._recipe.output_stem),
                 scripts=tuple(self._lines), final="" if self._tree.stopped else self._at,
                 ended="failed" if failed else "done"))
+            if any(not line.cached for line in self._lines):
+                gc(self._store, most_bytes=self._recipe.layers_bytes)
 
 
 def _fold(order: Order, elements: Mapping[str, Path]) -> keys.Fold:

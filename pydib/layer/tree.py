@@ -200,13 +200,14 @@ class Tree:
                     waiting.add(inside.lstat().st_ino)
         if not waiting:
             return
-        for folder, _, names in os.walk(self.place):
+        device = self.place.lstat().st_dev
+        for folder, folders, names in os.walk(self.place):
+            folders[:] = [name for name in folders if os.lstat(os.path.join(folder, name)).st_dev == device]
             for name in names:
                 path = os.path.join(folder, name)
                 info = os.lstat(path)
                 if info.st_nlink > 1 and info.st_ino in waiting and stat.S_ISREG(info.st_mode):
-                    os.chown(path, info.st_uid, info.st_gid, follow_symlinks=False)
-                    os.chmod(path, stat.S_IMODE(info.st_mode))  # chown takes setuid bits away
+                    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
 
     # mounting
 

@@ -78,6 +78,18 @@ def _problem(store: Store, state: State) -> str:
     return "" if state.holds(found) else "its content was changed"
 
 
+def sweep(store: Store) -> None:
+    """Remove what killed builds left at work; does nothing while somebody else looks something up."""
+    try:
+        fcntl.flock(store.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+    try:
+        _leases(store)
+    finally:
+        fcntl.flock(store.lock, fcntl.LOCK_UN)
+
+
 def gc(store: Store, *, most_bytes: int | None = None, older_than: float | None = None) -> Swept:
     """Remove what no build can use, and what is too much: the layers that were not used for longest go first.
 
@@ -110,7 +122,7 @@ def _to_remove(states: dict[str, Kept], leased: set[str], most_bytes: int | None
     broken = [name for name in states if not _is_grounded(name, states)]
     alive = {name: one for name, one in states.items() if name not in broken}
     held = {ancestor for name in leased for ancestor in _ancestors(name, alive)}
-    children = {name: 0 for name in alive}
+    children = dict.fromkeys(alive, 0)
     for one in alive.values():
         if one.state.parent in children:
             children[one.state.parent] += 1

@@ -67,6 +67,8 @@ def described(top: Path) -> dict[str, str]:
         info = path.lstat()
         name = str(path.relative_to(top))
         facts = [f"{info.st_mode:o} {info.st_uid}:{info.st_gid}"]
+        if info.st_mtime < time.time() - 24 * 3600:
+            facts.append(str(info.st_mtime_ns))  # given on purpose, or kept by a copy
         if stat.S_ISREG(info.st_mode):
             facts.append(hashlib.sha256(path.read_bytes()).hexdigest()[:16])
             facts.append(f"{info.st_size} {'sparse' if info.st_blocks * 512 < info.st_size else ''}")
@@ -241,3 +243,341 @@ def test_what_runs_after_a_change(project: LayeredBuilder, change: str) -> None:
     assert sorted(ran) == sorted({*expected, *ALWAYS}), project.reasons
     if expected and "--no-cache" not in project.options:
         assert all(project.reasons.values())
+
+
+RICH = HEAD + r"""
+cd /
+mkdir -p opt/rich/deep "opt/rich/with blank"
+echo one >opt/rich/file; chmod 4755 opt/rich/file; chown 1234:5678 opt/rich/file; chmod 4755 opt/rich/file
+ln opt/rich/file opt/rich/second-name; ln opt/rich/file opt/rich/deep/third-name
+ln -s ../nowhere opt/rich/dangling; mkfifo opt/rich/fifo; mknod opt/rich/device b 7 200; mknod opt/rich/char c 1 3
+truncate -s 20M opt/rich/sparse; dd if=/bin/bash of=opt/rich/sparse bs=4096 count=3 seek=1000 conv=notrunc 2>/dev/null
+setfattr -n user.note -v remark opt/rich/deep
+setcap cap_net_raw+ep opt/rich/sparse
+touch -d 2001-02-03 "opt/rich/with blank"; chmod 1777 "opt/rich/with blank"
+printf 'x' >$'opt/rich/strange\nname'
+mkdir opt/gone; echo x >opt/gone/x; mkdir opt/renamed; echo y >opt/renamed/y
+"""
+
+CHANGED = HEAD + r"""
+cd /
+echo two >>opt/rich/deep/third-name       # through one name of three
+rm -r opt/gone; mkdir opt/gone; echo new >opt/gone/new      # an opaque folder
+mv opt/renamed opt/elsewhere
+rm opt/rich/dangling; echo file-now >opt/rich/dangling
+chmod 700 opt/rich/deep; chown 77 opt/rich/sparse
+setfattr -n user.more -v yes opt/rich/deep
+chmod 711 /
+"""
+
+
+@pytest.fixture
+def rich(layered: LayeredBuilder) -> LayeredBuilder:
+    """Elements whose scripts make everything that a filesystem can hold."""
+    tools = "for name in setfattr setcap chmod mkfifo mknod ln dd touch truncate; do\n" \
+            "p=$(readlink -f $(command -v $name))\n" \
+            "rm -f $TARGET_ROOT/bin/$name; cp $p $TARGET_ROOT/bin/$name\n" \
+            "ldd $p | sed -n 's/.*=> \\(\\/[^ ]*\\).*/\\1/p' | while read l; do mkdir -p $TARGET_ROOT${l%/*}; " \
+            "cp -L $l $TARGET_ROOT$l; done; done\n"
+    layered.script("first", "root.d/20-tools", HEAD + tools)
+    layered.script("first", "install.d/10-rich", RICH)
+    layered.script("first", "install.d/20-changed", CHANGED)
+    layered.script("second", "post-install.d/10-more", HEAD + "echo three >>/opt/rich/second-name\n")
+    layered.script("second", "cleanup.d/10-look", HEAD + "ls $TARGET_ROOT/opt/elsewhere/y\n")
+    return layered
+
+
+def test_a_tree_from_layers_is_the_tree_that_scripts_make(rich: LayeredBuilder) -> None:
+    """Content, modes, owners, links, devices, holes, attributes and capabilities: without layers, with layers that are
+    made, with layers that are found, and with some of each."""
+    rich.build("--no-cache")
+    plain = rich.tree()
+    rich.build()
+    assert rich.tree() == plain
+    assert "install.d/10-rich" not in rich.build()
+    assert rich.tree() == plain
+    assert "install.d/20-changed" in rich.build("--rebuild-from", "20-changed")
+    assert rich.tree() == plain
+    assert plain["opt/rich/second-name"].split()[0] == "104755"
+    assert "linked opt/rich/deep/third-name" in plain["opt/rich/second-name"]
+    assert "security.capability" in plain["opt/rich/sparse"] or "sparse" in plain["opt/rich/sparse"]
+    assert plain["opt/rich/file"] == plain["opt/rich/deep/third-name"]
+
+
+@pytest.mark.parametrize("mode", ["tree", "device"])
+def test_a_disk_from_layers_is_the_disk_that_scripts_make(rich: LayeredBuilder, mode: str, tmp_path: Path) -> None:
+    rich.options = ["-t", "raw", "--assemble", mode]
+    trees = []
+    for more in (["--no-cache"], [], []):
+        rich.build(*more)
+        there = tmp_path / "mounted"
+        there.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-o", "loop,ro", rich.out / "disk.raw", there], check=True)
+        try:
+            trees.append(described(there))
+        finally:
+            subprocess.run(["umount", there], check=True)
+    assert trees[0] == trees[1] == trees[2]
+
+
+def test_a_mended_script_is_where_the_build_goes_on(project: LayeredBuilder) -> None:
+    project.script("second", "install.d/15-fails", HEAD + "echo before >/etc/before\nexit 3\n")
+    project.build(expect=3)
+    project.script("second", "install.d/15-fails", HEAD + "echo mended >/etc/mended\n")
+    ran = project.build()
+    assert [name for name in ran if name not in ALWAYS] == ["install.d/15-fails", *from_script("install.d/20-sources")]
+    assert "etc/before" not in project.tree()
+
+
+def test_output_of_a_script_stays_to_be_read(project: LayeredBuilder) -> None:
+    project.script("second", "install.d/15-talks", HEAD + "echo spoken once\n")
+    project.build()
+    assert "spoken once" in project.log
+    project.build()
+    assert "Cached install.d/15-talks" in project.log
+
+
+def test_mounts_that_root_scripts_leave_are_there_again(layered: LayeredBuilder) -> None:
+    cache = layered.cache / "packages"
+    cache.mkdir(parents=True)
+    (cache / "one").write_text("content of the cache\n")
+    layered.script("first", "root.d/50-mounts", HEAD + "mkdir -p $TARGET_ROOT/var/packages $TARGET_ROOT/var/own\n"
+                   "mount --bind $DIB_IMAGE_CACHE/packages $TARGET_ROOT/var/packages\n"
+                   "mount -o remount,bind,ro $TARGET_ROOT/var/packages\n")
+    layered.script("second", "install.d/10-uses", HEAD + "cat /var/packages/one >/etc/used\n"
+                                                         "! touch /var/packages/x 2>/dev/null\n")
+    layered.build()
+    layered.script("second", "install.d/10-uses", HEAD + "cat /var/packages/one /var/packages/one >/etc/used\n"
+                                                         "! touch /var/packages/x 2>/dev/null\n")
+    assert layered.build() == ["install.d/10-uses"]
+    assert "var/packages/one" not in layered.tree()
+    assert (layered.out / "tree/etc/used").read_text() == "content of the cache\n" * 2
+    shutil.rmtree(cache)
+    ran = layered.build(expect=32)
+    assert ran[0] == "root.d/50-mounts"
+    assert "is not there" in layered.reasons["root.d/50-mounts"]
+
+
+def test_a_tmpfs_that_a_script_leaves_ends_the_layers_not_the_build(layered: LayeredBuilder) -> None:
+    layered.script("first", "install.d/10-tmpfs", HEAD + "mkdir -p /scratch; mount -t tmpfs none /scratch\n"
+                                                         "echo kept >/scratch/file\n")
+    layered.script("second", "install.d/20-uses", HEAD + "cat /scratch/file >/etc/used\n")
+    for _ in range(2):
+        ran = layered.build()
+        assert {"install.d/10-tmpfs", "install.d/20-uses"} <= set(ran)
+        assert "tmpfs is mounted at /scratch, whose content no layer holds" in layered.log
+        assert (layered.tree(), (layered.out / "tree/etc/used").read_text())[1] == "kept\n"
+
+
+def test_a_script_whose_process_goes_on_is_no_layer(layered: LayeredBuilder) -> None:
+    layered.script("first", "install.d/10-daemon", HEAD + "(sleep 0.3; echo late >/etc/late) &\n")
+    layered.script("second", "install.d/20-waits", HEAD + "sleep 1; cat /etc/late >/etc/seen\n")
+    for _ in range(2):
+        assert {"install.d/10-daemon", "install.d/20-waits"} <= set(layered.build())
+        assert "left processes running" in layered.log
+        assert "etc/seen" in layered.tree()
+
+
+@pytest.mark.parametrize(("what", "reason"), [
+    ("mkdir -p $TMP_HOOKS_PATH/extra; echo x >$TMP_HOOKS_PATH/extra/note", "it changes the hook tree"),
+    ("echo x >$TMP_BUILD_DIR/scratch", "it leaves"),
+    ("echo x >$IMAGE_NAME.beside", "it leaves"),
+])
+def test_a_root_script_that_does_things_beside_the_tree_always_runs(layered: LayeredBuilder, what: str, reason: str
+                                                                    ) -> None:
+    layered.script("first", "root.d/50-beside", HEAD + what + "\n")
+    layered.script("second", "root.d/60-after", HEAD + "true\n")
+    layered.build()
+    assert "root.d/50-beside" in layered.build()
+    assert reason in layered.reasons["root.d/50-beside"]
+    assert "root.d/60-after" not in layered.reasons
+
+
+def test_a_hundred_and_sixty_layers(layered: LayeredBuilder) -> None:
+    layered.names.remove("second")
+    for number in range(160):
+        layered.script("first", f"install.d/{number:03d}-one", HEAD + f"echo {number} >/etc/n{number}\n")
+    layered.build()
+    assert len(layered.tree()) > 200
+    assert layered.build() == []
+    layered.script("first", "install.d/159-one", HEAD + "echo last >/etc/n159\n")
+    assert layered.build() == ["install.d/159-one"]
+    assert (layered.tree(), (layered.out / "tree/etc/n0").read_text())[1] == "0\n"
+
+
+def test_more_layers_than_the_kernel_stacks(layered: LayeredBuilder) -> None:
+    layered.names.remove("second")
+    for number in range(500):
+        layered.script("first", f"install.d/{number:03d}-one", f"#!/bin/sh\necho {number} >/etc/n{number}\n")
+    layered.build()
+    assert "as many as the kernel stacks" in layered.log
+    assert sum(name.startswith("etc/n") for name in layered.tree()) == 500
+    ran = layered.build()
+    assert 10 < len(ran) < 50
+
+
+def test_two_builds_share_a_store(project: LayeredBuilder, tmp_path: Path) -> None:
+    shutil.rmtree(project.store)
+    argv = project.argv()[:1]
+    builds = [subprocess.Popen(
+        [*argv, "-c", "from pydib.cli.main import run; run()", "build", "--no-base", "--progress", "lines", "-t", "tar",
+         "-o", str(project.out / f"disk{number}"), *project.names], env=project.environment, cwd=project.out,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True) for number in range(3)]
+    logs = [build.communicate(timeout=120)[0] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0, 0], logs
+    assert cache(project, "verify")[0] == 0
+    assert sorted(project.build()) == sorted(ALWAYS + from_script("install.d/30-names-image"))
+
+
+def cache(made: LayeredBuilder, *words: str) -> tuple[int, str]:
+    """Run `pydib cache`; gives exit code and output."""
+    done = subprocess.run([made.argv()[0], "-c", "from pydib.cli.main import run; run()", "cache", *words], text=True,
+                          env=made.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.returncode, done.stdout
+
+
+def test_a_flipped_byte_is_found_and_made_anew(project: LayeredBuilder) -> None:
+    whole = (project.build(), project.tree())[1]
+    assert cache(project, "verify") == (0, cache(project, "verify")[1])
+    victim = next(path for path in project.store.glob("u/*/etc/read"))
+    data = bytearray(victim.read_bytes())
+    data[0] ^= 1
+    victim.write_bytes(data)
+    code, told = cache(project, "verify")
+    assert (code, "made by install.d/10-reads: its content was changed" in told) == (1, True), told
+    ran = project.build()
+    assert "install.d/10-reads" in ran
+    assert "was changed in the store" in project.reasons["install.d/10-reads"]
+    assert project.tree() == whole
+    assert cache(project, "gc")[0] == 0
+    assert cache(project, "verify")[0] == 0
+
+
+@pytest.mark.parametrize("what", ["layer", "record", "outcome"])
+def test_what_is_missing_or_damaged_in_the_middle_is_made_anew(project: LayeredBuilder, what: str) -> None:
+    whole = (project.build(), project.tree())[1]
+    if what == "layer":
+        shutil.rmtree(next(path for path in project.store.glob("u/*/etc/read")).parent.parent)
+    else:
+        folder = {"record": "states", "outcome": "outcomes"}[what]
+        for path in sorted((project.store / folder).iterdir()):
+            if b"install.d/10-reads" in path.read_bytes():
+                path.write_bytes(path.read_bytes().replace(b"10-reads", b"10-READS"))
+    project.build()
+    assert project.tree() == whole
+    assert sorted(project.build()) == sorted(ALWAYS)
+
+
+@pytest.mark.parametrize("store", ["newer", "read-only", "small", "without layers", "not readable"])
+def test_a_store_that_cannot_be_used_is_named_and_the_image_is_right(project: LayeredBuilder, store: str) -> None:
+    """The build goes on without layers."""
+    whole = (project.build(), project.tree())[1]
+    options: list[str] = []
+    mounted = ""
+    if store == "newer":
+        (project.store / "format").write_text('{"version": 99}')
+    elif store == "not readable":
+        (project.store / "format").write_text("\0")
+    else:
+        mounted = str(project.out.parent / "elsewhere")
+        os.mkdir(mounted)
+        kind = {"small": ["-t", "tmpfs", "-o", "size=50m"], "read-only": ["-t", "tmpfs", "-o", "ro"],
+                "without layers": ["-t", "ramfs"]}[store]
+        if store == "without layers":
+            for name in ("lower", "upper", "work"):
+                os.mkdir(f"{mounted}.{name}")
+            kind = ["-t", "overlay", "-o", f"lowerdir={mounted}.lower,upperdir={mounted}.upper,workdir={mounted}.work"]
+        subprocess.run(["mount", *kind, "none", mounted], check=True)
+        options = ["--image-cache", mounted]
+    try:
+        ran = project.build(*options)
+    finally:
+        if mounted:
+            subprocess.run(["umount", mounted], check=True)
+    if store == "newer" or store == "not readable":
+        (project.store / "format").write_text('{"version": 1}')
+    assert "no layers are used or kept: " in project.log
+    assert {"newer": "format 99", "read-only": "cannot be written", "small": "MiB are free",
+            "without layers": "cannot hold layers", "not readable": "cannot be read"}[store] in project.log
+    assert sorted(ran) == ALL
+    assert project.tree() == whole
+
+
+def test_layers_from_the_future_are_not_trusted_with_an_age(project: LayeredBuilder) -> None:
+    for path in (project.store / "outcomes").iterdir():
+        _, _, text = path.read_text().partition("\n")
+        outcomes = json.loads(text)
+        for one in outcomes:
+            one["created"] += 10 * 24 * 3600
+        text = json.dumps(outcomes, sort_keys=True, separators=(",", ":"))
+        path.write_text(hashlib.sha256(text.encode()).hexdigest() + "\n" + text + "\n")
+    ran = project.build()
+    assert [name for name in ran if name in ROOT] == ROOT
+    assert "the clock was set back" in project.reasons[ROOT[0]]
+
+
+def test_layers_of_root_scripts_are_good_for_a_day(project: LayeredBuilder) -> None:
+    for path in (project.store / "outcomes").iterdir():
+        _, _, text = path.read_text().partition("\n")
+        outcomes = json.loads(text)
+        for one in outcomes:
+            one["created"] -= 25 * 3600
+        text = json.dumps(outcomes, sort_keys=True, separators=(",", ":"))
+        path.write_text(hashlib.sha256(text.encode()).hexdigest() + "\n" + text + "\n")
+    assert sorted(project.build("--offline", "--max-age", "26h")) != sorted(ALWAYS)  # DIB_OFFLINE is an input
+    project.build()
+    assert project.reasons.get(ROOT[0], "").endswith("and tiny-os has no fingerprint")
+
+
+def test_gc_leaves_what_a_running_build_uses(project: LayeredBuilder) -> None:
+    project.script("second", "post-install.d/20-waits", HEAD + "echo reached\nsleep 1000\n")
+    argv = project.argv()[:1]
+    build = subprocess.Popen(
+        [*argv, "-c", "from pydib.cli.main import run; run()", "build", "--no-base", "--progress", "lines", "-t", "tar",
+         "-o", str(project.out / "disk"), *project.names], env=project.environment, cwd=project.out,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True)
+    assert build.stdout is not None
+    try:
+        for line in build.stdout:
+            if line.rstrip().endswith("| reached") or line.strip() == "reached":
+                break
+        code, told = cache(project, "gc", "--all")
+        assert (code, "1 builds are running" in told) == (0, True), told
+        assert cache(project, "verify")[0] == 0
+        assert list(project.store.glob("u/*/etc/last"))
+    finally:
+        build.terminate()
+        build.communicate(timeout=60)
+    assert "0 B are kept" in cache(project, "gc", "--all")[1]
+    assert [path.name for path in (project.store / "u").iterdir()] == ["0"]
+
+
+def test_killed_builds_leave_a_sound_store(project: LayeredBuilder) -> None:
+    """Builds are killed at random moments, two at a time on one store; PYDIB_KILLS sets how many."""
+    import random
+
+    kills = int(os.environ.get("PYDIB_KILLS", "16"))
+    chance = random.Random(kills)
+    shutil.rmtree(project.store)
+    for number in range(kills // 2):
+        project.script("first", "files/data", f"data {number % 3}\n", mode=0o644)
+        pair = [subprocess.Popen(
+            [*project.argv()[:1], "-c", "from pydib.cli.main import run; run()", "build", "--no-base", "--progress",
+             "quiet", "-t", "tar", "-o", str(project.out / f"disk{which}"), *project.names], env=project.environment,
+            cwd=project.out, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+            start_new_session=True) for which in range(2)]
+        for build in pair:
+            time.sleep(chance.uniform(0, 0.9))
+            build.kill()
+        for build in pair:
+            build.wait()
+    deadline = time.monotonic() + 20
+    while project.processes() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    code, told = cache(project, "verify")
+    assert code == 0, told
+    project.build("--no-cache")
+    plain = project.tree()
+    project.build()
+    assert project.tree() == plain
+    assert cache(project, "gc")[0] == 0
