@@ -73,6 +73,7 @@ def carry_out(order: Order, report: events.Reporter) -> None:
     with _unwinding(report) as stack:
         build = Build(order, report, stack)
         build.make_room()
+        build.begin_layers()
         build.record_disk()
         make_hook_tree(plan.entries, order.layout.hooks, report)
         build.layers.hooks_are_made()

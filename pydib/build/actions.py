@@ -79,6 +79,9 @@ class Build:
         for folder in (self.layout.mount, self.layout.hooks, self.layout.block_device_params.parent):
             folder.mkdir()
             folder.chmod(0o755)
+
+    def begin_layers(self) -> None:
+        """Make the tree: empty, and in layers where these can be kept."""
         self.layers = open_layers(self.order, self.launcher, self.report, self.stack)
 
     def record_disk(self) -> None:
