@@ -19,7 +19,7 @@ from pathlib import Path
 from pydib import __version__, clock, events, paths
 from pydib.build.decide import Order
 from pydib.element.hooks import SCRIPT_NAME, name_regex
-from pydib.host import overlay
+from pydib.host import machine, overlay
 from pydib.host.script import Ended, Job, Launcher, strays
 from pydib.layer import explain, keys
 from pydib.layer.lookup import Limits, look_up
@@ -78,6 +78,10 @@ def open_layers(order: Order, launcher: Launcher, report: events.Reporter, stack
     recipe = order.prepared.recipe
     if not recipe.layers:
         return NoLayers()
+    if machine.in_user_namespace():
+        report(events.Note(text="layers are not kept without root: there overlayfs separates names that are hard links "
+                                "of one file"))
+        return NoLayers()
     inside = ExitStack()
     try:
         store = inside.enter_context(Store(recipe.image_cache / "layers"))
@@ -127,7 +131,7 @@ class Layers:
         self._at = self._tree.state
         self._limits = Limits(now=self._begun, max_age=self._recipe.max_age_seconds, offline=self._recipe.offline)
         self._engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
-        self._machine = f"{platform.machine()}{' user namespace' if overlay.user_namespace() else ''}"
+        self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
         self._fingerprints: dict[str, str] = {}
         self._lines: list[Ran] = []
         self._used: list[str] = []

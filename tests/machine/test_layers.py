@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.conftest import Builder, left_in_the_kernel
+from tests.machine.conftest import Builder, UserBuilder, left_in_the_kernel
 
 pytestmark = pytest.mark.machine
 
@@ -581,3 +581,13 @@ def test_killed_builds_leave_a_sound_store(project: LayeredBuilder) -> None:
     project.build()
     assert project.tree() == plain
     assert cache(project, "gc")[0] == 0
+
+
+def test_an_ordinary_user_builds_without_layers_and_is_told_why(user_builder: UserBuilder) -> None:
+    """In a user namespace overlayfs has no index: a file written to through one of its names would keep its old content
+    under the others."""
+    user_builder.script("rich", "install.d/10-one", HEAD + "echo 1 >/etc/one; ln /etc/one /etc/two\n")
+    user_builder.script("rich", "install.d/20-two", HEAD + "echo 2 >>/etc/two; [ $(grep -c . /etc/one) = 2 ]\n")
+    done = user_builder.run("-t", "tar", "tiny-os", "rich")
+    assert done.returncode == 0, done.stdout
+    assert "layers are not kept without root" in done.stdout
