@@ -36,6 +36,7 @@ def check_boots(image: Path, *, kernel: str, firmware: str = "bios") -> None:
     pydib("boot", "--firmware", firmware, "--timeout", "500", "--expect", f"GUEST UPDATE-GRUB 0 {kernel} END", image)
 
 
+@ALL
 def test_trixie_by_bios_from_a_gpt(tmp_path: Path) -> None:
     check_boots(build(tmp_path, "block-device-gpt", release="trixie"), kernel="/boot/vmlinuz")
 
