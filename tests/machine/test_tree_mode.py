@@ -65,7 +65,7 @@ exit 0
 
 
 @pytest.mark.contract("C-117", "C-156", verdict="bettered",
-                      note="where no script means the block device there is none: the disk is made from the tree at the end")
+                      note="where no script means the block device there is none: the disk is made from the tree")
 def test_a_script_that_needs_a_device_gets_one(builder: Builder) -> None:
     builder.script("needs", "finalise.d/50-needs", "#!/bin/bash\n[ -b \"$IMAGE_BLOCK_DEVICE\" ] && echo THERE\n")
     done = builder.run("-t", "raw", "tiny-os", "needs")
@@ -91,7 +91,7 @@ def test_a_tree_that_does_not_fit_is_told_as_in_device_mode(builder: Builder) ->
         assert builder.left() == []
 
 
-@pytest.mark.contract("C-150", "C-151", verdict="bettered", note="in tree mode the tree stays in mnt; built leads to it")
+@pytest.mark.contract("C-150", "C-151", verdict="bettered", note="in tree mode the tree stays; built leads to it")
 def test_a_script_finds_the_finished_tree_by_either_name(builder: Builder) -> None:
     builder.script("asks", "block-device.d/50-asks", """#!/bin/bash
 [ "$TMP_BUILD_DIR/built/etc/os-release" -ef "$TMP_MOUNT_PATH/etc/os-release" ] && touch "$TMP_BUILD_DIR/built/etc/late"
