@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,14 +41,14 @@ def fill_by_kernel(node: Mkfs, image: Path, tree: Path, work: Path) -> None:
         BlockDeviceError: the tree does not fit, or the kernel refuses the filesystem.
         CommandFailed, ToolMissing: from tar and the user-mode Linux.
     """
-    if not _WORD.fullmatch(f"{work}{image}{_INIT}"):
+    if not _WORD.fullmatch(f"{work}{image}"):
         raise BlockDeviceError("a kernel's command line cannot hold the name of this folder", where=str(work),
                                hint="set TMPDIR to a folder whose name has only letters, digits and . _ -")
     with _room(tree, work) as room:
         try:
             told = run(PROGRAM, f"mem={_MEMORY}", "rootfstype=hostfs", "ro", f"ubda={image}", "con=null",
-                       "con0=null,fd:1", "ssl=null", "quiet", f"uml_dir={room}/", f"pydib_work={room}",
-                       f"pydib_type={node.type}", f"init={_INIT}", env={**os.environ, "TMPDIR": str(room)})
+                       "con0=null,fd:1", "ssl=null", "quiet", f"uml_dir={room}/own/", f"pydib_work={room}",
+                       f"pydib_type={node.type}", f"init={room}/init", env={**os.environ, "TMPDIR": str(room)})
         except CommandFailed as problem:
             raise _failure(node, problem.output) from None
         if _LAST_WORD not in told:
@@ -73,14 +74,27 @@ def _room(tree: Path, work: Path) -> Iterator[Path]:
         for folder in (room, room / "mnt", room / "tree"):
             folder.mkdir()
             stack.callback(folder.rmdir)
+        (room / "own").mkdir()
+        stack.callback(shutil.rmtree, room / "own")
         stack.enter_context(mounted(tree, room / "tree", options="bind"))
-        for name in ("tree.tar", "sockets"):
+        for name in ("tree.tar", "sockets", "init"):
             stack.callback((room / name).unlink, missing_ok=True)
-        run("tar", "--create", "--file", room / "tree.tar", "--directory", tree, "--format=posix", "--numeric-owner",
-            "--sparse", "--xattrs", "--xattrs-include=*", "--acls", "--no-check-device",
-            "--pax-option=delete=atime,delete=ctime", ".")
+        shutil.copy(_INIT, room / "init")
         (room / "sockets").write_bytes(b"".join(os.fsencode(word) + b"\0" for words in sockets(tree) for word in words))
+        _pack(tree, room / "tree.tar")
         yield room
+
+
+def _pack(tree: Path, archive: Path) -> None:
+    try:
+        run("tar", "--create", "--file", archive, "--directory", tree, "--format=posix", "--numeric-owner", "--sparse",
+            "--xattrs", "--xattrs-include=*", "--acls", "--no-check-device",
+            "--pax-option=delete=atime,delete=ctime", ".")
+    except CommandFailed as problem:
+        if not any(words in problem.output for words in _FULL):
+            raise
+        raise BlockDeviceError("there is no room for the packed tree", where=str(archive),
+                               hint="build with --no-tmpfs, or set TMPDIR to a disk with more room") from None
 
 
 def sockets(tree: Path) -> Iterator[tuple[str, str, str]]:
