@@ -341,17 +341,10 @@ def test_the_whole_of_grub_is_left_for_each_firmware(installed, fake_root, env, 
     assert not run.called("install-packages"), "they are there"
 
 
-def test_grub_for_power_goes_to_the_partition_that_is_called_boot(installed, commands):
-    env = BASE | {"ARCH": "ppc64el", "IMAGE_BLOCK_DEVICES": " [image0]=/dev/loop0 [boot]=/dev/loop0p1 "}
-    run = installed.run("finalise.d/50-bootloader", env=env)
-    assert run.ok, run.output
+def test_grub_s_packages_for_power_are_installed(fake_root, element):
+    fake_root.like("debian-12")
+    run = element("bootloader").run("finalise.d/50-bootloader", env=BASE | {"ARCH": "ppc64el"})
     assert run.called("install-packages", "-m", "bootloader", "grub-ppc64")
-    assert run.called("grub-install", "--target=powerpc-ieee1275", "/dev/loop0p1")
-
-
-def test_grub_for_power_without_a_device_is_said(installed):
-    run = installed.run("finalise.d/50-bootloader", env=BASE | {"ARCH": "ppc64el"})
-    assert run.exit_code == 1 and "DIB_ASSEMBLE=device" in run.output
 
 
 def test_there_is_no_grub_for_uefi_on_every_machine(installed):
@@ -363,3 +356,56 @@ def test_a_grub_that_is_not_installed_is_said(fake_root, element):
     fake_root.like("debian-12").mkdir("/boot/efi")
     run = element("bootloader").run_with("bootloader/efi", "amd64", env=BASE, side="target")
     assert run.exit_code == 1 and "DIB_SKIP_GRUB_PACKAGE_INSTALL" in run.output
+
+
+PREP = {"ARCH": "ppc64el", "IMAGE_BLOCK_DEVICES": ""}
+
+
+@pytest.fixture
+def power(fake_root, commands):
+    """A Debian root with GRUB for POWER."""
+    fake_root.like("debian-12")
+    fake_root.write("/usr/lib/grub/powerpc-ieee1275/normal.mod", b"module")
+    commands.fake("grub-editenv")
+    commands.fake("grub-mkimage")
+    commands.on("grub-mkimage").does(
+        'for word; do case "$word" in --output=*) printf ELF > "${word#*=}" ;; esac; done')
+    return fake_root
+
+
+@pytest.mark.parametrize("devices", ["", "[image0]=/dev/loop0 [boot]=/prep [root]=/dev/loop0p2"])
+def test_power_gets_a_program_with_a_note_for_its_firmware(power, element, devices):
+    power.write("/prep", bytes(10))
+    run = element("bootloader").run("finalise.d/50-bootloader", env=BASE | PREP | {"IMAGE_BLOCK_DEVICES": devices})
+    assert run.called("grub-mkimage", "--format=powerpc-ieee1275", "--note", "search_label"), run.output
+    assert power.read("/boot/grub/powerpc-ieee1275/core.elf") == "ELF"
+    assert power.read_bytes("/prep") == (b"ELF" if devices else bytes(3)) + bytes(7)
+
+
+@pytest.mark.parametrize("table", [
+    "label: dos\nstart=2048, size=1MiB, type=41, bootable\ntype=83\n",
+    "label: gpt\nstart=2048, size=1MiB, type=9E1A2D38-C612-4316-AA26-8B49521E5A8B\ntype=L\n",
+])
+def test_in_tree_mode_power_finds_grub_in_the_prep_partition(power, commands, element, table):
+    commands.real("partx")
+    disk = make_disk(power.path("/image0.raw"), table)
+    power.write("/boot/grub/powerpc-ieee1275/core.elf", b"ELF")
+    run = element("bootloader").run("image-file.d/50-bootloader", env=BASE | PREP | {
+        "IMAGE_FILE": str(disk), "TARGET_ROOT": str(power.path("/"))})
+    assert run.ok, run.output
+    assert disk.read_bytes()[2048 * SECTOR:][:4] == b"ELF\0"
+
+
+@pytest.mark.parametrize(("table", "message"), [
+    ("label: dos\nstart=2048, type=83\n", "has no PReP partition"),
+    ("label: dos\nstart=2048, size=1, type=41\n", "the PReP partition only 512"),
+])
+def test_in_tree_mode_power_needs_a_prep_partition_of_enough_room(power, commands, element, table, message):
+    commands.real("partx")
+    disk = make_disk(power.path("/image0.raw"), table)
+    before = disk.read_bytes()
+    power.write("/boot/grub/powerpc-ieee1275/core.elf", b"E" * 513)
+    run = element("bootloader").run("image-file.d/50-bootloader", env=BASE | PREP | {
+        "IMAGE_FILE": str(disk), "TARGET_ROOT": str(power.path("/"))})
+    assert (run.exit_code, message in run.output) == (1, True), run.output
+    assert disk.read_bytes() == before
