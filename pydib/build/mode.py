@@ -24,8 +24,10 @@ IMAGE_FILE_PHASE = "image-file"
 _DEVICE_WORDS = re.compile(
     rb"\bIMAGE_BLOCK_DEVICES?\b|\bdib-block-device\b|\bimage-block-devices?\b|\blosetup\b|\bkpartx\b|/dev/(?:loop|mapper/)"
     rb"|\bgrub2?-(?:install|mkconfig|probe|bios-setup)\b|\bupdate-grub2?\b|\b(?:extlinux|zipl|lilo|grubby)\b"
-    rb"|\b(?:blkid|findmnt|lsblk|sfdisk|sgdisk|parted|partprobe|tune2fs|blockdev)\b|\bdf .*--output=source\b")
-"""Words that mean: this script asks for, or changes, what the tree is mounted from."""
+    rb"|\b(?:blkid|findmnt|lsblk|sfdisk|sgdisk|parted|partprobe|blockdev)\b|\bdf .*--output=source\b"
+    rb"|\b(?:chattr|mkswap|fallocate|btrfs|xfs_[a-z]+|tune2fs|resize2fs|e2label)\b")
+"""Words that mean: this script asks for, or changes, what the tree is mounted from; or it needs the very filesystem that
+the image will have, as flags of files and swap files without holes do."""
 _VARIABLE = re.compile(rb"\bIMAGE_BLOCK_DEVICES?\b")
 _MOST_BYTES = 1 << 18
 
@@ -74,8 +76,8 @@ def script_that_needs_a_device(entries: Sequence[Entry], phases: Sequence[Phase]
     able = {entry.element for entry in entries if entry.target.split("/")[0] == f"{IMAGE_FILE_PHASE}.d"}
     folders = {phase.directory for phase in phases} | {"environment.d", "bin", "static"}
     for entry in entries:
-        top = entry.target.split("/")[0]
-        if entry.is_dir or entry.element in able or (top in folders - late):
+        top, _, inside = entry.target.partition("/")
+        if entry.is_dir or not inside or entry.element in able or (top in folders - late):
             continue
         word = _word_in(entry.source, _DEVICE_WORDS if top in late else _VARIABLE)
         if word:
