@@ -27,6 +27,7 @@ lint: setup ## style, types, and shell scripts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	@bash .ci/shellcheck
+	$(BIN)/pydib lint elements
 
 bench: setup ## measure pydib beside DIB, in one run
 	$(PYTHON) -m benchmarks

@@ -17,8 +17,11 @@ COMMANDS = {
     "doctor": "Say what this machine can do, and what is missing.",
     "elements": "List the elements there are, or show one.",
     "inspect": "Look into an image without mounting it.",
+    "lint": "Check elements by reading them.",
+    "new": "Write an element to begin with, and its first test.",
     "plan": "Show what a build would do, without doing it.",
     "resolve": "Expand elements by their dependencies.",
+    "test": "Run the tests of elements.",
 }
 
 

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,3 +104,16 @@ def streamed(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path 
             yield child
         finally:
             child.end()
+
+
+def run_in_foreground(*argv: str | Path, env: Mapping[str, str] | None = None) -> int:
+    """Run a program with our own input, output and terminal, to its end; gives its exit code, as a shell does.
+
+    Raises:
+        ToolMissing: there is no such program.
+    """
+    words = [str(word) for word in argv]
+    program = words[0] if "/" in words[0] else require_tool(words[0])
+    sys.stdout.flush()
+    code = subprocess.run([program, *words[1:]], env=None if env is None else dict(env), check=False).returncode
+    return code if code >= 0 else 128 - code
