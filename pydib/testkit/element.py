@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from pydib import clock
 from pydib.element.hooks import merge, order_key, scripts_in
-from pydib.element.shelf import find_elements
+from pydib.element.shelf import Shelf, find_elements
 from pydib.events import ignore
 from pydib.host.keeper import Done, Keeper, KeeperRefused
 from pydib.paths import lib_dir, phases_dir
@@ -35,6 +36,10 @@ WITH_TARGET_ROOT = frozenset({"root.d", "cleanup.d"})
 WITH_BLOCK_DEVICE = frozenset({"pre-finalise.d", "finalise.d"})
 """Only here is IMAGE_BLOCK_DEVICE set (C-117)."""
 
+OUR_STEPS = re.compile(
+    r"^(\++) \[\[ [^\n]* == /dev/pydib-testkit/\* \]\]\n(?:\1 PYDIB_AT=[^\n]*\n)?(?:\1 echo [^\n]*\n)?", re.MULTILINE)
+"""What `set -x` shows of `shell/follow` and `shell/trace`."""
+
 TARGET_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -50,11 +55,12 @@ class ElementUnderTest:
         shelves: directories with elements, the first that has one counts.
         also: further elements to merge.
         writable: directories of the test that host scripts may write to, beside the fake root's own.
+        shelf: the elements on `shelves`, for who has them already.
     """
 
     def __init__(self, name: str, *, root: FakeRoot, shelves: Sequence[Path], also: Sequence[str] = (),
-                 writable: Sequence[Path] = ()) -> None:
-        shelf = find_elements(shelves)
+                 writable: Sequence[Path] = (), shelf: Shelf | None = None) -> None:
+        shelf = find_elements(shelves) if shelf is None else shelf
         self.name = name
         self.root = root
         self.directory = find_element(name, shelf).path
@@ -214,8 +220,9 @@ class ElementUnderTest:
                 mounts, procs = host_mounts(view, filled=root.filled), [top / "proc"]
                 if root.filled:
                     procs.append(Path(f"{top}{root.directory}/proc"))
-            return keeper.run(root=top, mounts=mounts, procs=procs, env=variables, cwd=there, seconds=seconds,
+            done = keeper.run(root=top, mounts=mounts, procs=procs, env=variables, cwd=there, seconds=seconds,
                               argv=["/bin/bash", f"{KIT}/run-one", str(hooks), script, *arguments])
+            return replace(done, output=OUR_STEPS.sub("", done.output))
         except KeeperRefused as error:
             pytest.skip(error.what)
         finally:

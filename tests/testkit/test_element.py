@@ -112,3 +112,10 @@ def test_a_script_that_hangs_is_ended(fake_root, shelf):
     put(shelf, "e/install.d/10-hang", "sleep 30\n")
     with pytest.raises(AssertionError, match="did not come to an end"):
         under_test("e", fake_root, shelf).run("install.d/10-hang", seconds=1)
+
+
+def test_the_steps_of_a_script_are_shown_and_not_ours(fake_root, shelf):
+    fake_root.like("bare")
+    put(shelf, "e/install.d/10-trace", "#!/bin/bash\nset -x\nf() { echo \"in f\"; }\nx=$(f)\n[[ a == b ]] || echo no\n")
+    run = under_test("e", fake_root, shelf).run("install.d/10-trace")
+    assert run.output == "++ f\n++ echo 'in f'\n+ x='in f'\n+ [[ a == b ]]\n+ echo no\nno\n"
