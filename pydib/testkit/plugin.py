@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydib.testkit.commands import Commands
     from pydib.testkit.element import ElementUnderTest
     from pydib.testkit.face import Root
+    from pydib.testkit.image import Image
 
 MARKER = "fake_root(kind): with `imagined` the fixture fake_root is a filesystem of pyfakefs, not a directory on disk"
 
@@ -107,6 +108,33 @@ def element(fake_root: Any, request: pytest.FixtureRequest) -> Callable[..., Ele
         return ElementUnderTest(name, root=fake_root, shelves=places, also=also, writable=[place])
 
     return make
+
+
+@pytest.fixture(scope="module")
+def image() -> Iterator[Callable[[str | Path], Image]]:
+    """`image(PATH)` is that disk image, opened without mounting it, without booting it, and without root.
+
+    It takes seconds to open one: all tests of a module share it.
+    """
+    from contextlib import ExitStack
+
+    from pydib.errors import ToolMissing
+    from pydib.testkit.image import Image
+    from pydib.verify.disk import opened
+
+    with ExitStack() as stack:
+        known: dict[Path, Image] = {}
+
+        def open_image(path: str | Path) -> Image:
+            place = Path(path).resolve()
+            if place not in known:
+                try:
+                    known[place] = Image(place, stack.enter_context(opened(place)))
+                except ToolMissing as error:
+                    pytest.skip(str(error))
+            return known[place]
+
+        yield open_image
 
 
 def _is_imagined(request: pytest.FixtureRequest) -> bool:

@@ -6,12 +6,15 @@ it, so it is also looked for where the distribution keeps it. Calls are describe
 
 from __future__ import annotations
 
+import errno
 import importlib.machinery
 import importlib.util
 import os
+import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,89 @@ def inspect(image: Path) -> Inspection:
     guestfs = import_guestfs()
     with _launched(guestfs, file) as guest:
         return _Look(guest, file).inspection()
+
+
+@contextmanager
+def opened(image: Path) -> Iterator[Tree]:
+    """The files of the system in the disk image `image`, for as long as the block lasts. Needs no root.
+
+    Raises:
+        InputError: it is not a disk image, or there is no filesystem in it.
+        ToolMissing: libguestfs, its Python binding, or a kernel for it is not there.
+        EngineError: libguestfs failed.
+    """
+    file = image_file(image)
+    guestfs = import_guestfs()
+    with _launched(guestfs, file) as guest:
+        root = next(iter(guest.inspect_os()), "")
+        if root:
+            _mount_all(guest, guest.inspect_get_mountpoints(root))
+        else:
+            found = [device for device, kind in guest.list_filesystems().items() if kind not in ("unknown", "swap")]
+            if not found:
+                raise InputError("there is no filesystem in this file", where=str(image),
+                                 hint="look whether it is a disk image at all")
+            guest.mount_ro(max(found, key=guest.blockdev_getsize64), "/")
+        yield Tree(guest, root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """What stat(2) says about a file in an image: its whole mode, numbers of user and group, and its size in bytes."""
+
+    mode: int
+    user: int
+    group: int
+    size: int
+
+
+class Tree:
+    """Files of a system in an image, by absolute path. Links in it lead nowhere else."""
+
+    def __init__(self, guest: Guest, root: str) -> None:
+        self._guest = guest
+        self._root = root
+
+    def status(self, path: str, *, follow: bool = True) -> Status | None:
+        """What `path` is, or None when there is nothing."""
+        try:
+            found = self._guest.statns(path) if follow else self._guest.lstatns(path)
+        except RuntimeError:
+            return None
+        return Status(mode=found["st_mode"], user=found["st_uid"], group=found["st_gid"], size=found["st_size"])
+
+    def read(self, path: str) -> bytes:
+        """A file's bytes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        found = self.status(path)
+        if found is None or not stat.S_ISREG(found.mode):
+            raise FileNotFoundError(errno.ENOENT, "there is no such file in the image", path)
+        parts = [self._guest.pread(path, _LARGEST_FILE_BYTES, offset)
+                 for offset in range(0, found.size, _LARGEST_FILE_BYTES)]
+        return b"".join(parts)
+
+    def names(self, path: str) -> list[str]:
+        """Names in a folder, sorted; none if there is no such folder."""
+        return list(self._guest.ls(path)) if self._guest.is_dir(path, followsymlinks=True) else []
+
+    def link(self, path: str) -> str | None:
+        """Where the symbolic link `path` points, or None when it is no link."""
+        found = self.status(path, follow=False)
+        return str(self._guest.readlink(path)) if found and stat.S_ISLNK(found.mode) else None
+
+    def find(self, folder: str) -> list[str]:
+        """All paths below a folder, sorted."""
+        top = folder.rstrip("/")
+        if not self._guest.is_dir(folder, followsymlinks=True):
+            return []
+        return sorted(f"{top}/{name}" for name in self._guest.find(folder))
+
+    def packages(self) -> tuple[Package, ...]:
+        """Packages that are installed, by name."""
+        return _packages(self._guest, self._root) if self._root else ()
 
 
 def import_guestfs() -> Any:
@@ -223,12 +309,7 @@ class _Look:
     def _mount(self, root: str) -> dict[str, str]:
         """Mount the system's filesystems inside libguestfs's machine; gives mount point and device of each."""
         wanted: dict[str, str] = self._guest.inspect_get_mountpoints(root)
-        for place in sorted(wanted, key=len):
-            try:
-                self._guest.mount_ro(wanted[place], place)
-            except RuntimeError:
-                if place == "/":
-                    raise
+        _mount_all(self._guest, wanted)
         return wanted
 
     def _text(self, path: str) -> str:
@@ -258,8 +339,22 @@ class _Look:
         return kernels_among(self._names_in("/boot"), self._names_in("/lib/modules"))
 
     def _packages(self, root: str) -> tuple[Package, ...]:
-        installed = self._guest.inspect_list_applications2(root)
-        return tuple(sorted((_package(application) for application in installed), key=lambda found: found.name))
+        return _packages(self._guest, root)
+
+
+def _mount_all(guest: Guest, wanted: dict[str, str]) -> None:
+    """Mount filesystems, outermost first; but for the root's, broken ones are passed over."""
+    for place in sorted(wanted, key=len):
+        try:
+            guest.mount_ro(wanted[place], place)
+        except RuntimeError:
+            if place == "/":
+                raise
+
+
+def _packages(guest: Guest, root: str) -> tuple[Package, ...]:
+    installed = guest.inspect_list_applications2(root)
+    return tuple(sorted((_package(application) for application in installed), key=lambda found: found.name))
 
 
 def _known(text: str) -> str:

@@ -43,8 +43,8 @@ FITS = {
 }
 """Roots for elements whose name begins so; the others fit everywhere."""
 
-NOT_EVERYWHERE = ("cpio", "file", "findmnt", "gawk", "getconf", "jq", "locale", "lzma", "more", "patch", "pgrep", "pkill",
-                  "ps", "rename", "rsync", "unzip", "unzstd", "uuidgen", "zip", "zstd", "zstdcat")
+NOT_EVERYWHERE = ("cpio", "file", "findmnt", "gawk", "getconf", "jq", "locale", "lzma", "more", "patch", "pgrep",
+                  "pkill", "ps", "rename", "rsync", "unzip", "unzstd", "uuidgen", "zip", "zstd", "zstdcat")
 """Ordinary programs that a machine may lack: recorded here, so that all machines come to the same."""
 
 SECONDS = 10
