@@ -138,7 +138,7 @@ class Tree:
         top = folder.rstrip("/")
         if not self._guest.is_dir(folder, followsymlinks=True):
             return []
-        return sorted(f"{top}/{name}" for name in self._guest.find(folder))
+        return sorted(f"{top}/{name.lstrip('/')}" for name in self._guest.find(folder))
 
     def packages(self) -> tuple[Package, ...]:
         """Packages that are installed, by name."""

@@ -11,8 +11,8 @@ import pytest
 from pydib.host.command import find_tool
 from pydib.testkit.fake_root import FakeRoot
 
-STATUS = "\n".join(f"Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n"
-                   for name, version in (("base-files", "12.4"), ("redis", "5:7.0.15-1")))
+STATUS = "".join(f"Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n\n"
+                 for name, version in (("base-files", "12.4"), ("redis", "5:7.0.15-1")))
 
 
 @pytest.fixture(scope="module")
