@@ -26,8 +26,8 @@ _DEVICE_WORDS = re.compile(
     rb"|\bgrub2?-(?:install|mkconfig|probe|bios-setup)\b|\bupdate-grub2?\b|\b(?:extlinux|zipl|lilo|grubby)\b"
     rb"|\b(?:blkid|findmnt|lsblk|sfdisk|sgdisk|parted|partprobe|blockdev)\b|\bdf .*--output=source\b"
     rb"|\b(?:chattr|mkswap|fallocate|btrfs|xfs_[a-z]+|tune2fs|resize2fs|e2label)\b")
-"""Words that mean: this script asks for, or changes, what the tree is mounted from; or it needs the very filesystem that
-the image will have, as flags of files and swap files without holes do."""
+"""Words that mean: this script asks for, or changes, what the tree is mounted from; or it needs the very filesystem
+that the image will have, as flags of files and swap files without holes do."""
 _VARIABLE = re.compile(rb"\bIMAGE_BLOCK_DEVICES?\b")
 _MOST_BYTES = 1 << 18
 
