@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pydib.testkit import shell_coverage
-from pydib.testkit.shell_coverage import Report, table, total
+from pydib.testkit.shell_coverage import Report, recorded, table, total
 
 
 class ElementCoverage:
@@ -20,7 +19,7 @@ class ElementCoverage:
         self._text = ""
         self._short: list[str] = []
         self._stack = ExitStack()
-        self._lines = self._stack.enter_context(shell_coverage.recorded())
+        self._lines = self._stack.enter_context(recorded())
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

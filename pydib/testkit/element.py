@@ -20,7 +20,6 @@ from pydib.host.keeper import Done, Keeper, KeeperRefused
 from pydib.paths import lib_dir, phases_dir
 from pydib.phase.phases import Phase, load_phases
 from pydib.runner.hooktree import make_hook_tree
-from pydib.testkit import shell_coverage
 from pydib.testkit.commands import Call
 from pydib.testkit.fake_root import FakeRoot
 from pydib.testkit.hooks import find_element, with_dependencies
@@ -28,6 +27,7 @@ from pydib.testkit.mounts import KIT, View, host_mounts, target_mounts
 from pydib.testkit.real_disk import on_the_real_disk
 from pydib.testkit.result import Runs, ScriptRun, differences, leaves, written
 from pydib.testkit.session import session
+from pydib.testkit.shell_coverage import collect, is_wanted
 
 IN_TARGET = frozenset({"pre-install.d", "install.d", "post-install.d", "finalise.d"})
 WITH_TARGET_ROOT = frozenset({"root.d", "cleanup.d"})
@@ -207,8 +207,8 @@ class ElementUnderTest:
         keeper, root = _keeper(network), self.root
         phase = folder if side == "host" or folder in IN_TARGET else "install.d"
         variables = self.environment(phase, env)
-        variables["BASH_ENV"] = f"{KIT}/{'trace' if shell_coverage.is_wanted() else 'follow'}"
-        if shell_coverage.is_wanted():
+        variables["BASH_ENV"] = f"{KIT}/{'trace' if is_wanted() else 'follow'}"
+        if is_wanted():
             variables["PYTHONPATH"] = os.pathsep.join([f"{KIT}/python", *filter(None, [variables.get("PYTHONPATH")])])
         view = self._view(keeper)
         try:
@@ -237,7 +237,7 @@ class ElementUnderTest:
 
     def _judge(self, done: Done, script: str, known: int) -> None:
         """Fail the test if the script hung, or called what nobody expected."""
-        shell_coverage.collect(self.root.base / "kit/trace-lines", self.source_of)
+        collect(self.root.base / "kit/trace-lines", self.source_of)
         if done.timed_out:
             raise AssertionError(f"{script} did not come to an end in its time and was killed\n{done.output}")
         unexpected = [str(replace(one, at=self._place(one.at))) for one in self.root.commands.unexpected()[known:]]

@@ -5,6 +5,7 @@ And ways between the two kinds: a tree on disk is loaded into pyfakefs, or fille
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -125,8 +126,28 @@ def entries_of(filesystem: FakeFilesystem) -> Iterator[tuple[str, Entry]]:
             yield path, (found.st_mode, found.st_uid, found.st_gid, found.st_size, 0, 0, 0, content)
 
 
+@contextlib.contextmanager
+def as_root() -> Iterator[None]:
+    """In pyfakefs we are root, as scripts are, whoever runs the tests."""
+    from pyfakefs import helpers
+
+    user, group = helpers.get_uid(), helpers.get_gid()
+    helpers.set_uid(0)
+    helpers.set_gid(0)
+    try:
+        yield
+    finally:
+        helpers.set_uid(user)
+        helpers.set_gid(group)
+
+
 def load(filesystem: FakeFilesystem, entries: Iterable[tuple[str, Entry]], at: str = "/") -> None:
     """Put what was found on disk into a filesystem of pyfakefs, below `at`; what is there already is replaced."""
+    with as_root():
+        _load(filesystem, entries, at)
+
+
+def _load(filesystem: FakeFilesystem, entries: Iterable[tuple[str, Entry]], at: str) -> None:
     root = ImaginedRoot.__new__(ImaginedRoot)
     Root.__init__(root, ())
     root.filesystem, root._os = filesystem, _os_of(filesystem)

@@ -62,7 +62,7 @@ def fake_root(request: pytest.FixtureRequest) -> Iterator[Root]:
     """An empty fake root; `fake_root.like("debian-12")` fills it."""
     from pydib.testkit.commands import Commands
     from pydib.testkit.fake_root import FakeRoot
-    from pydib.testkit.imagined import ImaginedRoot
+    from pydib.testkit.imagined import ImaginedRoot, as_root
     from pydib.testkit.real_disk import real_disk
     from pydib.testkit.session import session
 
@@ -73,7 +73,9 @@ def fake_root(request: pytest.FixtureRequest) -> Iterator[Root]:
         if _is_imagined(request):
             with real_disk():
                 commands = Commands(base / "kit")
-            yield ImaginedRoot(request.getfixturevalue("fs"), commands, shelves=shelves)
+            filesystem = request.getfixturevalue("fs")
+            with as_root():
+                yield ImaginedRoot(filesystem, commands, shelves=shelves)
         else:
             yield FakeRoot(base, shelves=shelves)
     finally:

@@ -140,3 +140,11 @@ def test_input_is_recorded_where_a_test_asks_for_it(fake_root, commands, script)
     commands.fake("mysql")
     commands.reads_stdin("mysql")
     assert script("mysql <<<'select 1'\n").calls[0].stdin == "select 1\n"
+
+
+def test_who_writes_to_a_stand_in_is_not_killed(fake_root, script):
+    fake_root.like("debian-12").commands.fake("reader")
+    run = script("set -o pipefail\nfor i in {1..40}; do echo secret | reader $i; done\nset +o pipefail\nyes | reader\n"
+                 "printf '%s\\n' a b | while read -r x; do reader $x; done\n")
+    assert run.ok, run.output
+    assert run.lines[-3:] == ["reader", "reader a", "reader b"] and len(run.calls) == 43

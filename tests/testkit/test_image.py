@@ -10,6 +10,9 @@ import pytest
 
 from pydib.host.command import find_tool
 from pydib.testkit.fake_root import FakeRoot
+from tests.testkit import page as pages
+
+pytest_plugins = ["pytester"]
 
 STATUS = "".join(f"Package: {name}\nStatus: install ok installed\nVersion: {version}\nArchitecture: amd64\n\n"
                  for name, version in (("base-files", "12.4"), ("redis", "5:7.0.15-1")))
@@ -25,7 +28,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root.write("/var/lib/dpkg/status", STATUS)
     root.write("/etc/redis.conf", "port 6379\n", mode=0o640)
     root.write("/etc/latin", b"caf\xe9\n")
-    for name in ("redis.service", "getty@.service"):
+    for name in ("redis.service", "getty@.service", "ssh.service"):
         root.symlink(f"/etc/systemd/system/multi-user.target.wants/{name}", f"/usr/lib/systemd/system/{name}")
     root.symlink("/etc/systemd/system/apt-daily.service", "/dev/null")
     root.symlink("/etc/to-nothing", "nowhere")
@@ -69,7 +72,7 @@ def test_links_are_told_and_not_followed_out_of_the_image(image, disk):
 
 def test_packages_and_services_are_listed(image, disk):
     assert image(disk).packages == {"base-files": "12.4", "redis": "5:7.0.15-1"}
-    assert image(disk).services.enabled == {"redis", "getty@"}
+    assert image(disk).services.enabled == {"redis", "getty@", "ssh"}
     assert image(disk).services.masked == {"apt-daily"}
 
 
@@ -79,3 +82,9 @@ def test_the_whole_tree_is_listed(image, disk):
 
 def test_one_launch_serves_the_whole_module(image, disk):
     assert image(disk) is image(str(disk))
+
+
+def test_the_example_of_the_page_runs(pytester, disk):
+    (pytester.path / "debian.qcow2").symlink_to(disk)
+    pytester.makepyfile(pages.read().image)
+    pytester.runpytest().assert_outcomes(passed=1)

@@ -33,10 +33,15 @@ def test_what_is_written_never_reaches_the_machine(attempt, place):
     assert not os.path.exists(f"{place}/{name}")
 
 
-def test_home_directories_are_not_there(attempt):
-    home = Path.home()
-    run = attempt(f"ls -A {home} /home /root 2>/dev/null | grep -v : | grep . || echo nothing")
-    assert run.output == "nothing\n"
+def test_what_is_in_home_directories_is_not_there(attempt):
+    marker = Path.home() / f".pydib-marker-{os.getpid()}"
+    marker.write_text("private\n")
+    try:
+        run = attempt(f"cat {marker} 2>/dev/null; find /root /home -type f -not -path '*/.venv/*' -not -path '*/pydib/*'; "
+                      "true")
+    finally:
+        marker.unlink()
+    assert run.output == ""
 
 
 def test_the_machines_own_etc_is_not_shown(attempt):
