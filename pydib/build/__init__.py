@@ -24,7 +24,6 @@ from pydib.build.decide import (
     prepare,
     root_defaults,
 )
-from pydib.build.outputs import publish_outputs
 from pydib.errors import EngineError, PydibError
 from pydib.host.namespace import run_isolated
 from pydib.host.script import end_strays
@@ -82,7 +81,7 @@ def carry_out(order: Order, report: events.Reporter) -> None:
             build.scripts(phase)
             build.actions(phase.after)
         if order.prepared.outputs:
-            publish_outputs(order, build.disk_image, report)
+            build.publish()
         else:
             report(events.Note(text="No final image is saved"))
         build.layers.finish()

@@ -11,8 +11,9 @@ from pathlib import Path
 from pydib import blockdev, clock, environment, events, sizes
 from pydib.blockdev import state as disk_state
 from pydib.build.decide import Order
+from pydib.build.finished import Finished
 from pydib.build.layers import Layers, NoLayers, open_layers
-from pydib.build.outputs import staged
+from pydib.build.outputs import publish_outputs, staged
 from pydib.errors import EngineError
 from pydib.host import machine
 from pydib.host.mount import mounted, unmount_below
@@ -28,6 +29,8 @@ from pydib.runner.hooktree import write_install_type
 from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail
 
 EFI_ELEMENT = "block-device-efi"
+FIRST_OF_OUTPUTS = "pack-tree"
+"""The tree is finished before this action; what comes after it makes outputs."""
 
 
 class Build:
@@ -53,6 +56,8 @@ class Build:
             python=sys.executable, answers=self._answers())
         self.disk_variables: dict[str, str] = {}
         self.disk_image: Path | None = None
+        self.finished: Finished | None = None
+        self.handed_out = False
         self.size_bytes = 0
 
     @property
@@ -98,6 +103,8 @@ class Build:
         in_target = phase.where == "target"
         if (in_target or phase.optional) and not (self.layout.hooks / phase.directory).is_dir():
             return
+        if self.handed_out:
+            return
         self.layers.enter(phase)
         run = self._phase_run(phase)
         host = Place(env={**self.env, **self.disk_variables}, cwd=str(self.recipe.cwd))
@@ -139,6 +146,11 @@ class Build:
     def actions(self, names: tuple[str, ...]) -> None:
         """Carry out the engine's actions of that name."""
         for name in names:
+            if name == FIRST_OF_OUTPUTS:
+                self.finished = Finished(self.order, self.layers, size_bytes=self.size_bytes)
+                self.handed_out = self.finished.at_hand
+            if self.handed_out:
+                continue
             begun = clock.monotonic()
             self.report(events.StepStarted(step=name))
             self.layers.ready()
@@ -169,8 +181,14 @@ class Build:
         if not self.recipe.packages:
             return
         line = "install-packages " + " ".join(self.recipe.packages)
-        ended = self.launcher.run(Job(argv=["sh", "-c", line], env=environment.for_target(self.env),
-                                      root=self.layout.mount))
+        env = environment.for_target(self.env)
+        choice = self.layers.choose_packages(self.recipe.packages, env)
+        if choice.cached:
+            self.report(events.ScriptCached(phase="install", script="install-packages", element=""))
+            return
+        self.tail.clear()
+        self.report(events.ScriptStarted(phase="install", script="install-packages", element="", reason=choice.reason))
+        ended = self.launcher.run(Job(argv=["sh", "-c", line], env=env, root=self.layout.mount))
         if ended.code:
             tail = "\n".join("    " + text for text in self.tail.lines)
             error = EngineError(f"the packages named with -p could not be installed\n{tail}", where=line,
@@ -178,6 +196,7 @@ class Build:
                                      "system's element brings")
             error.exit_code = ended.code
             raise error
+        self.layers.has_run("install-packages", ended, self.tail.output)
 
     def release_tree(self) -> None:
         """Unmount all, and move the tree aside. In tree mode it stays, and `built` leads to it (C-151)."""
@@ -203,7 +222,8 @@ class Build:
         """Decide the size of the disk image from the tree (C-224)."""
         recipe, names = self.recipe, " ".join(self.plan.resolution.names)
         given = recipe.image_size_gib
-        tree_kib = 0 if given is not None else target.tree_size_kib(self.finished_tree)
+        tree_kib = 0 if given is not None else self.layers.memo(
+            "disk usage in KiB", lambda: target.tree_size_kib(self.finished_tree))
         size_kib = sizes.image_size_kib(
             tree_kib=tree_kib, given_gib=given, extra_mib=recipe.image_extra_size_mib,
             journal_mib=recipe.journal_size_mib or sizes.DEFAULT_JOURNAL_MIB,
@@ -266,6 +286,15 @@ class Build:
         if "aci" in kinds and aci_manifest(self.recipe) is None:
             self.report(events.Warned(text="the aci output has no manifest, so it cannot be run; "
                                            "name one with the environment variable ACI_MANIFEST"))
+
+    def publish(self) -> None:
+        """Give the outputs their final names, those of this build or those of an earlier one."""
+        if self.handed_out and self.finished is not None:
+            self.finished.hand_out(self.report)
+            return
+        publish_outputs(self.order, self.disk_image, self.report)
+        if self.finished is not None:
+            self.finished.keep()
 
     def release_disk(self) -> None:
         """Unmount and detach the disk."""

@@ -11,21 +11,21 @@ import contextlib
 import hashlib
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from pydib import __version__, clock, events, paths
 from pydib.build.decide import Order
-from pydib.element.hooks import SCRIPT_NAME, name_regex
+from pydib.element.hooks import SCRIPT_NAME, name_regex, scripts_in
 from pydib.host import machine, overlay
 from pydib.host.script import Ended, Job, Launcher, strays
 from pydib.layer import explain, keys
 from pydib.layer.lookup import Limits, look_up
 from pydib.layer.records import BuildRecord, Outcome, Ran
 from pydib.layer.store import Store, StoreUnusable
-from pydib.layer.trace import Traced
+from pydib.layer.trace import EVERYTHING, Traced
 from pydib.layer.tree import PLACE, Author, Tree
 from pydib.layer.upkeep import gc, sweep
 from pydib.phase.phases import Phase
@@ -65,6 +65,10 @@ class NoLayers(KeepsNothing):
     def choose_packages(self, names: Sequence[str], env: Mapping[str, str]) -> Choice:
         """They are installed."""
         return Choice()
+
+    def memo(self, question: str, answer: Callable[[], int]) -> int:
+        """The answer, found out now."""
+        return answer()
 
     def move_to(self, place: Path) -> None:
         """Nothing to do."""
@@ -115,7 +119,7 @@ class Layers:
 
     def __init__(self, order: Order, store: Store, launcher: Launcher, report: events.Reporter, stack: ExitStack
                  ) -> None:
-        self._order, self._store, self._launcher, self._report = order, store, launcher, report
+        self._order, self.store, self._launcher, self._report = order, store, launcher, report
         self._recipe = order.prepared.recipe
         self._plan = order.prepared.plan
         self._elements = {element.name: element.path for element in self._plan.resolution.elements}
@@ -130,7 +134,7 @@ class Layers:
         self._begun = clock.since_1970()
         self._at = self._tree.state
         self._limits = Limits(now=self._begun, max_age=self._recipe.max_age_seconds, offline=self._recipe.offline)
-        self._engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
+        self.engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
         self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
         self._fingerprints: dict[str, str] = {}
         self._lines: list[Ran] = []
@@ -187,6 +191,30 @@ class Layers:
         """What is mounted in the tree now is the engine's."""
         self._tree.adopt()
 
+    @property
+    def final(self) -> str:
+        """The state that the tree is in; empty when it is in none that the store knows."""
+        return "" if self._tree.stopped or self._at != self._tree.state else self._at
+
+    def memo(self, question: str, answer: Callable[[], int]) -> int:
+        """What can be told of the tree as it is now, found out once for each state."""
+        return self.store.memo(question, self.final, answer) if self.final else answer()
+
+    def later_scripts(self) -> list[tuple[str, str]]:
+        """Phase and path of each script of the phases after this one."""
+        phases = list(self._plan.phases)
+        later = phases[phases.index(self._phase) + 1:]
+        pattern = self._recipe.environment.get("RUN_PARTS_REGEX") or SCRIPT_NAME
+        return [(phase.name, f"{phase.directory}/{name}") for phase in later
+                for name in scripts_in(self._order.layout.hooks / phase.directory, name_pattern=pattern).names]
+
+    def what_later_scripts_see(self, scripts: Sequence[tuple[str, str]]) -> object:
+        """Everything that these may depend on; nothing when there are none."""
+        if not scripts:
+            return []
+        volatile = keys.named([self._traced.text(path) for _, path in scripts], self._volatile)
+        return [list(map(list, scripts)), self._shared["environment"], volatile, self._traced.digest(EVERYTHING)]
+
     def move_to(self, place: Path) -> None:
         """The tree moves to the existing directory `place`; from there on it is an ordinary tree."""
         self.ready()
@@ -203,17 +231,17 @@ class Layers:
         self._beside = self._things_beside()
 
     def _share(self, env: Mapping[str, str], cwd: str, umask: int | None) -> None:
-        variables = keys.variables(env, self._fold, secrets=self._recipe.secrets, salt=self._store.salt)
+        variables = keys.variables(env, self._fold, secrets=self._recipe.secrets, salt=self.store.salt)
         self._volatile = variables.if_named
         here = os.umask(0)
         os.umask(here)
         phase = asdict(self._phase)
         self._shared = {
             "phase": keys.digest({name: phase[name] for name in ("name", "where", "directory", "variables")}),
-            "environment": self._store.keep_fact(variables.always),
+            "environment": self.store.keep_fact(variables.always),
             "directory": self._fold.fold(cwd),
             "umask": f"{here if umask is None else umask:04o}",
-            "engine": self._engine,
+            "engine": self.engine,
             "machine": self._machine,
         }
 
@@ -242,13 +270,13 @@ class Layers:
         path = self._order.layout.hooks / script
         element = self._plan.owner(script)
         inputs = {
-            **self._shared, "path": script, "tree": self._at, "names": self._store.keep_fact(self._traced.names()),
+            **self._shared, "path": script, "tree": self._at, "names": self.store.keep_fact(self._traced.names()),
             "script": self._traced.digest(script), "mode": f"{path.stat().st_mode & 0o7777:04o}",
         }
         if path.is_symlink():
             inputs["link"] = os.readlink(path)
         if (fingerprint := self._fingerprint(element)):
-            inputs["fingerprint"] = self._store.keep_fact(fingerprint)
+            inputs["fingerprint"] = self.store.keep_fact(fingerprint)
         return inputs
 
     def _choose(self, script: str, inputs: dict[str, str]) -> Choice:
@@ -259,7 +287,7 @@ class Layers:
             return Choice(reason=f"scripts of {self._phase.directory} always run")
         if self._must_rebuild(script):
             return Choice(reason=f"--rebuild-from {self._recipe.rebuild_from}")
-        found = look_up(self._store.outcomes(keys.digest(inputs)), volatile=self._volatile,
+        found = look_up(self.store.outcomes(keys.digest(inputs)), volatile=self._volatile,
                         digest_now=self._traced.digest, limits=self._limits, usable=self._usable)
         if found.outcome is not None:
             self._take_over(script, found.outcome)
@@ -272,10 +300,10 @@ class Layers:
         return bool(self._rebuilding)
 
     def _usable(self, state: str) -> str:
-        problem = self._store.claim(state) if state != keys.EMPTY else ""
+        problem = self.store.claim(state) if state != keys.EMPTY else ""
         if problem:
             return problem
-        kept = self._store.state(state)
+        kept = self.store.state(state)
         return self._tree.can_make(kept.mounts) if kept is not None else ""
 
     def _take_over(self, script: str, outcome: Outcome) -> None:
@@ -286,20 +314,20 @@ class Layers:
                                output=outcome.output, outcome=keys.digest(self._inputs)))
 
     def _explain(self, script: str, inputs: Mapping[str, str]) -> str:
-        now = explain.Now(inputs=inputs, chain=self._store.chain(self._at) or (),
+        now = explain.Now(inputs=inputs, chain=self.store.chain(self._at) or (),
                           ran=[line.script for line in self._lines if not line.cached])
-        return explain.why_new(now, self._earlier_of(script), self._store.fact, self._store.chain)
+        return explain.why_new(now, self._earlier_of(script), self.store.fact, self.store.chain)
 
     def _earlier_of(self, script: str) -> list[Outcome]:
         """What the last builds know of `script`, the newest first."""
         if self._earlier is None:
             self._earlier = {}
-            for number, build in enumerate(self._store.builds()):
+            for number, build in enumerate(self.store.builds()):
                 if number >= _EARLIER_BUILDS:
                     break
                 for line in build.scripts:
                     self._earlier.setdefault(line.script, []).extend(
-                        one for one in self._store.outcomes(line.outcome) if one.after == line.after)
+                        one for one in self.store.outcomes(line.outcome) if one.after == line.after)
         return self._earlier.get(script, [])
 
     def has_run(self, script: str, ended: Ended, output: list[str]) -> None:
@@ -322,9 +350,9 @@ class Layers:
     def _write_down(self, outcome: Outcome, output: list[str]) -> None:
         name = keys.digest(self._inputs)
         with self._keeping():
-            outcome = replace(outcome, output=self._store.keep_log(output))
+            outcome = replace(outcome, output=self.store.keep_log(output))
             if not self._tree.stopped and self._phase.reuse:
-                self._store.keep_outcome(name, outcome)
+                self.store.keep_outcome(name, outcome)
         self._used.append(self._at)
         self._lines.append(Ran(script=outcome.script, element=outcome.element, phase=outcome.phase, cached=False,
                                reason=self._reason, before=outcome.before, after=outcome.after,
@@ -391,13 +419,13 @@ class Layers:
     def finish(self, *, failed: bool = False) -> None:
         """Write the build down."""
         with self._keeping():
-            self._store.used([state.id for name in self._used[-1:] for state in self._store.chain(name) or ()])
-            self._store.keep_build(BuildRecord(
+            self.store.used([state.id for name in self._used[-1:] for state in self.store.chain(name) or ()])
+            self.store.keep_build(BuildRecord(
                 started=self._begun, elements=self._plan.resolution.names, image=str(self._recipe.output_stem),
                 scripts=tuple(self._lines), final="" if self._tree.stopped else self._at,
                 ended="failed" if failed else "done"))
             if any(not line.cached for line in self._lines):
-                gc(self._store, most_bytes=self._recipe.layers_bytes)
+                gc(self.store, most_bytes=self._recipe.layers_bytes)
 
 
 def _fold(order: Order, elements: Mapping[str, Path]) -> keys.Fold:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 
 from pydib import clock, events
@@ -31,9 +30,8 @@ def publish_outputs(order: Order, disk_image: Path | None, report: events.Report
         begun = clock.monotonic()
         _make_output(order, kind, disk_image)
         report(events.StepFinished(step=f"output {kind}", seconds=clock.monotonic() - begun))
-    moment = clock.now()
     for kind in sorted(kinds, key=lambda kind: kind != "docker"):
-        _publish_output(order, kind, moment, report)
+        publish_made(order, kind, report)
 
 
 def _make_output(order: Order, kind: str, disk_image: Path | None) -> None:
@@ -52,14 +50,15 @@ def _make_output(order: Order, kind: str, disk_image: Path | None) -> None:
                 options=recipe.qemu_img_options)
 
 
-def _publish_output(order: Order, kind: str, moment: datetime, report: events.Reporter) -> None:
+def publish_made(order: Order, kind: str, report: events.Reporter) -> None:
+    """Give the output of that type, which lies in the staging directory, its final name."""
     recipe, made = order.prepared.recipe, staged(order, kind)
     if kind == "docker":
         import_image(made, name=recipe.docker_target)
         report(events.Note(text=f"Docker image {recipe.docker_target} imported"))
         return
     final = recipe.output(kind)
-    kept = publish(made, final, checksums=recipe.checksums, shown_as=f"{recipe.output_name}.{kind}", moment=moment,
+    kept = publish(made, final, checksums=recipe.checksums, shown_as=f"{recipe.output_name}.{kind}", moment=clock.now(),
                    keep_old=not recipe.overwrite_old_image, belongs_to=owner(recipe.environment))
     if kept:
         report(events.Note(text=f"The old {final.name} is kept as {kept.name}"))

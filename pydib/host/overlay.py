@@ -112,14 +112,13 @@ def is_capable(folder: Path, scratch: Path) -> str:
     """
     trial = folder / f"trial-{os.getpid()}"
     try:
-        for name in ("lower/d", "upper", "work"):
+        for name in ("lower/d", "lower/e", "upper", "work"):
             (trial / name).mkdir(parents=True)
         (trial / "lower/d/file").touch()
+        (trial / "lower/d/other name").hardlink_to(trial / "lower/d/file")
         mount_overlay(scratch, base=trial, lowers=["lower"], upper="upper", work="work")
         try:
-            (scratch / "d/file").unlink()
-            (scratch / "d").rmdir()
-            (scratch / "d").mkdir()
+            return _shortcoming(scratch)
         finally:
             detach(scratch)
     except OverlayFailed as error:
@@ -128,4 +127,18 @@ def is_capable(folder: Path, scratch: Path) -> str:
         return error.strerror or str(error)
     finally:
         shutil.rmtree(trial, ignore_errors=True)
+
+
+def _shortcoming(tree: Path) -> str:
+    """What a mounted overlay does otherwise than a plain directory; the kernel gives up a feature without a word when
+    the filesystem lacks what it takes."""
+    (tree / "d/file").write_text("written through one name")
+    if (tree / "d/other name").read_text() != "written through one name":
+        return "names that are hard links of one file come apart"
+    try:
+        (tree / "d").rename(tree / "f")
+    except OSError as error:
+        return f"directories cannot be renamed: {error.strerror}"
+    (tree / "e").rmdir()
+    (tree / "e").mkdir()
     return ""

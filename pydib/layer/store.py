@@ -24,7 +24,7 @@ import os
 import secrets
 import shutil
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -331,6 +331,30 @@ class Store:
             found = self._read(path, build_from)
             if found is not None:
                 yield found
+
+    # finished images, and what was found out of states
+
+    def image(self, key: str) -> dict[str, Any] | None:
+        """What is known of outputs by the key of what they depend on."""
+        return self._read(self.folder / "images" / key, dict)
+
+    def keep_image(self, key: str, known: Mapping[str, Any]) -> None:
+        """Write down outputs."""
+        self._write(self.folder / "images" / key, keys.as_text(known))
+
+    def image_file(self, key: str, kind: str) -> Path:
+        """Where the store keeps an output of that type."""
+        return self.folder / "images" / f"{key}.{kind}"
+
+    def memo(self, question: str, state: str, answer: Callable[[], int]) -> int:
+        """What was found out of a state once, and is true for ever."""
+        path = self.folder / "facts" / keys.digest([question, state])
+        known = self._read(path, int)
+        if known is None:
+            known = answer()
+            with contextlib.suppress(OSError):
+                self._write(path, keys.as_text(known))
+        return known
 
     # files
 

@@ -591,3 +591,52 @@ def test_an_ordinary_user_builds_without_layers_and_is_told_why(user_builder: Us
     done = user_builder.run("-t", "tar", "tiny-os", "rich")
     assert done.returncode == 0, done.stdout
     assert "layers are not kept without root" in done.stdout
+
+
+def test_finished_outputs_are_handed_out_again(project: LayeredBuilder) -> None:
+    """Where they are, they stay; where they went, or got another name, they come back; when anybody wrote to one it is
+    made anew."""
+    disk = project.out / "disk.qcow2"
+    project.options = ["-t", "qcow2", "--checksum"]
+    project.build()
+    whole = disk.read_bytes()
+    inode = disk.stat().st_ino
+    project.build()
+    assert "disk.qcow2 is the image already" in project.log
+    assert (disk.stat().st_ino, sorted(path.name for path in project.out.iterdir())) == (
+        inode, ["disk.qcow2", "disk.qcow2.md5", "disk.qcow2.sha256", "disk.tar", "events"])
+    disk.unlink()
+    project.build()
+    assert "disk.qcow2 is handed out again" in project.log
+    assert disk.read_bytes() == whole
+    subprocess.run(["sha256sum", "--check", "disk.qcow2.sha256"], cwd=project.out, check=True)
+    with disk.open("r+b") as stream:
+        stream.seek(5000)
+        stream.write(bytes([whole[5000] ^ 1]))
+    project.build()
+    assert "is handed out again" not in project.log
+    assert "is the image already" not in project.log
+    subprocess.run(["qemu-img", "check", disk], check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("change", [
+    ["--image-size", "1"], ["--root-label", "other"], ["--compression", "zlib"], ["--mkfs-options", "-m 1"],
+])
+def test_another_disk_is_made_anew(project: LayeredBuilder, change: list[str]) -> None:
+    project.options = ["-t", "qcow2"]
+    project.build()
+    project.build(*change)
+    assert "is handed out again" not in project.log
+    assert "is the image already" not in project.log
+
+
+def test_packages_of_the_command_line_are_a_layer(project: LayeredBuilder) -> None:
+    project.script("first", "install.d/01-tool", HEAD + "printf '#!/bin/sh\\necho got $* >>/etc/packages\\n' "
+                   ">/usr/local/bin/install-packages; chmod +x /usr/local/bin/install-packages\n")
+    project.build("-p", "a", "-p", "b")
+    assert "install-packages" in project.reasons
+    assert "install-packages" not in project.build("-p", "a", "-p", "b")
+    ran = project.build("-p", "a")
+    assert "install-packages" in ran
+    assert "post-install.d/10-first" in ran
+    assert "the list of packages changed" in project.reasons["install-packages"]
