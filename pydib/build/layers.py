@@ -137,6 +137,7 @@ class Layers:
         self.engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
         self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
         self._fingerprints: dict[str, str] = {}
+        self._programs: dict[bytes, str] = {}
         self._lines: list[Ran] = []
         self._used: list[str] = []
         self._rebuilding = ""
@@ -401,8 +402,15 @@ class Layers:
         """What the element says of the outside world; empty when it says nothing."""
         if element not in self._fingerprints:
             program = self._elements.get(element, Path("/nonexistent")) / FINGERPRINT
-            self._fingerprints[element] = self._asked(program, element) if os.access(program, os.X_OK) else ""
+            self._fingerprints[element] = self._asked_once(program, element) if os.access(program, os.X_OK) else ""
         return self._fingerprints[element]
+
+    def _asked_once(self, program: Path, element: str) -> str:
+        """Elements may share a fingerprint program; it is run once for all of them."""
+        text = program.read_bytes()
+        if text not in self._programs:
+            self._programs[text] = self._asked(program, element)
+        return self._programs[text]
 
     def _asked(self, program: Path, element: str) -> str:
         """Run the fingerprint program on the host, with the environment of root.d."""

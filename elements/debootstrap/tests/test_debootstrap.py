@@ -238,3 +238,52 @@ def test_a_machine_without_a_bootstrap_tool_is_told_what_to_install(bootstrap, c
     run = bootstrap.run("root.d/08-debootstrap", env=STABLE)
     assert run.exit_code == 1
     assert "apt-get install mmdebstrap" in run.output
+
+
+RELEASE = """\
+-----BEGIN PGP SIGNED MESSAGE-----
+Suite: stable
+MD5Sum:
+ 0123456789abcdef0123456789abcdef 9 main/binary-amd64/Packages
+SHA256:
+ {digest} 9 main/binary-amd64/Packages
+ 2222222222222222222222222222222222222222222222222222222222222222 9 main/binary-arm64/Packages
+"""
+
+
+@pytest.fixture
+def archive(bootstrap, fake_root, commands):
+    """An archive that says of itself what `serve` gives it, and the element's program that asks it."""
+    lister = bootstrap.hooks / "bootstrap-sources/debian"
+    lister.parent.mkdir()
+    place = f"file://{fake_root.base}/cache/archive"
+    lister.write_text(f'#!/bin/bash\necho "default:deb [trusted=yes] {place} $DIB_RELEASE main"\n')
+    lister.chmod(0o755)
+    commands.on("curl").does('for word; do [ "$before" != --output ] || file=$word; before=$word; done; '
+                             'cp "${before#file://}" "$file"')
+    return bootstrap
+
+
+def ask(archive, digest: str, **env: str):
+    """What `archive-state` prints while the archive's package list has that digest."""
+    place = archive.root.base / "cache/archive/dists/bookworm"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "InRelease").write_text(RELEASE.format(digest=digest))
+    return archive.run("bootstrap/archive-state", env={**STABLE, "ARCH": "amd64", **env})
+
+
+ONE, TWO = "1" * 64, "3" * 64
+
+
+def test_the_archive_s_state_is_the_digest_of_its_package_list(archive):
+    run = ask(archive, ONE, DIB_ARCHIVE_STATE_MINUTES="0")
+    assert run.ok, run
+    assert f"archive bookworm main {ONE}" in run.output
+    assert "2222" not in run.output
+    assert TWO in ask(archive, TWO, DIB_ARCHIVE_STATE_MINUTES="0").output
+
+
+def test_it_is_asked_again_after_a_while_only_and_never_offline(archive):
+    assert ONE in ask(archive, ONE, DIB_ARCHIVE_STATE_MINUTES="0").output
+    assert ONE in ask(archive, TWO).output
+    assert ONE in ask(archive, TWO, DIB_ARCHIVE_STATE_MINUTES="0", DIB_OFFLINE="1").output
