@@ -14,6 +14,7 @@ Only `cli/` turns one into text and an exit code.
         BlockDeviceError            partitioning, mkfs, mount
         ImageError                  conversion, publishing
       HookFailed                    exit code of the script (contract C-027)
+      ShellEnded                    exit code 0: the build was to lead to a shell only
       Interrupted                   128 + signal number
 """
 
@@ -143,6 +144,12 @@ class HookFailed(PydibError):
         self.script = script
         self.exit_code = code
         self.element = element
+
+
+class ShellEnded(PydibError):
+    """The shell that a build was to lead to has ended; so does the build, without outputs."""
+
+    exit_code = 0
 
 
 class Interrupted(PydibError):

@@ -68,6 +68,8 @@ class Recipe:
     layers_bytes: int = 20 * sizes.GIB
     max_age_seconds: float | None = None
     rebuild_from: str = ""
+    shell_before: str = ""
+    shell_after: str = ""
     secrets: tuple[str, ...] = ()
 
     @property

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pydib import __version__, clock, events, paths
-from pydib.build.actions import Build
+from pydib.build.actions import Build, written_down
 from pydib.build.decide import (
     Order,
     Prepared,
@@ -76,15 +76,15 @@ def carry_out(order: Order, report: events.Reporter) -> None:
         build.record_disk()
         make_hook_tree(plan.entries, order.layout.hooks, report)
         build.layers.hooks_are_made()
-        for phase in plan.phases:
-            build.actions(phase.before)
-            build.scripts(phase)
-            build.actions(phase.after)
-        if order.prepared.outputs:
-            build.publish()
-        else:
-            report(events.Note(text="No final image is saved"))
-        build.layers.finish()
+        with written_down(build):
+            for phase in plan.phases:
+                build.actions(phase.before)
+                build.scripts(phase)
+                build.actions(phase.after)
+            if order.prepared.outputs:
+                build.publish()
+            else:
+                report(events.Note(text="No final image is saved"))
     report(events.BuildFinished(seconds=clock.monotonic() - begun))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pydib import blockdev, clock, environment, events, sizes
@@ -14,7 +14,7 @@ from pydib.build.decide import Order
 from pydib.build.finished import Finished
 from pydib.build.layers import Layers, NoLayers, open_layers
 from pydib.build.outputs import publish_outputs, staged
-from pydib.errors import EngineError
+from pydib.errors import EngineError, RecipeError
 from pydib.host import machine
 from pydib.host.mount import mounted, unmount_below
 from pydib.host.script import Job, Launcher, end_strays
@@ -31,6 +31,17 @@ from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail
 EFI_ELEMENT = "block-device-efi"
 FIRST_OF_OUTPUTS = "pack-tree"
 """The tree is finished before this action; what comes after it makes outputs."""
+
+
+@contextmanager
+def written_down(build: Build) -> Iterator[None]:
+    """The build's record, for `pydib why` and its like, however the build ends."""
+    try:
+        yield
+    except BaseException:
+        build.layers.finish(failed=True)
+        raise
+    build.layers.finish()
 
 
 class Build:
@@ -143,10 +154,19 @@ class Build:
 
     # actions
 
+    def _refuse_missed_shell(self) -> None:
+        """A build that was to lead to a shell makes no outputs, when it passed no such script either."""
+        wanted = self.recipe.shell_before or self.recipe.shell_after
+        if wanted:
+            raise RecipeError(f"the build came to no script {wanted}",
+                              hint="`pydib plan` lists the scripts; in device mode there are no layers, and no shell, "
+                                   "after block-device.d")
+
     def actions(self, names: tuple[str, ...]) -> None:
         """Carry out the engine's actions of that name."""
         for name in names:
             if name == FIRST_OF_OUTPUTS:
+                self._refuse_missed_shell()
                 self.finished = Finished(self.order, self.layers, size_bytes=self.size_bytes)
                 self.handed_out = self.finished.at_hand
             if self.handed_out:

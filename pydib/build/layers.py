@@ -19,7 +19,9 @@ from pathlib import Path
 from pydib import __version__, clock, events, paths
 from pydib.build.decide import Order
 from pydib.element.hooks import SCRIPT_NAME, name_regex, scripts_in
+from pydib.errors import ShellEnded
 from pydib.host import machine, overlay
+from pydib.host.attached import AttachedLauncher
 from pydib.host.script import Ended, Job, Launcher, strays
 from pydib.layer import explain, keys
 from pydib.layer.lookup import Limits, look_up
@@ -227,7 +229,7 @@ class Layers:
         """environment.d was sourced: what all scripts of the phase share is known."""
         self._run = run
         self._settle(Author(name="environment.d", phase=run.phase))
-        self._share(run.env if sourced is None else sourced.env, sourced.cwd, sourced.umask)
+        self._share(sourced.env, sourced.cwd, sourced.umask)
         self._sourced = sourced
         self._beside = self._things_beside()
 
@@ -261,11 +263,31 @@ class Layers:
         return self._chosen("install-packages", self._choose("install-packages", inputs))
 
     def _chosen(self, script: str, choice: Choice) -> Choice:
-        if not choice.cached:
+        if choice.cached:
+            self._shell_if_wanted(script, self._recipe.shell_before, self._script_begun)
+            self._shell_if_wanted(script, self._recipe.shell_after, self._at)
+        else:
+            self._shell_if_wanted(script, self._recipe.shell_before, self._at)
             self.ready()
             self._reason = choice.reason
             self._traced.begin()
         return choice
+
+    def _shell_if_wanted(self, script: str, wanted: str, state: str) -> None:
+        """Open a shell where `script` would run, with the tree in `state`.
+
+        Raises:
+            ShellEnded: there was one.
+        """
+        if not wanted or wanted not in (script, script.split("/")[-1]):
+            return
+        self._at = state
+        self.ready()
+        run, sourced = self._run, self._sourced
+        self._report(events.Note(text=f"A shell, in the environment of {script}"))
+        with AttachedLauncher(lambda line: self._report(events.Note(text=line))) as launcher:
+            launcher.run(Job(argv=["bash"], env=sourced.env, cwd=sourced.cwd, root=run.root))
+        raise ShellEnded(f"the shell at {script} has ended; nothing of it is kept")
 
     def _inputs_of(self, script: str) -> dict[str, str]:
         path = self._order.layout.hooks / script
@@ -347,6 +369,7 @@ class Layers:
             not_reusable=objection, created=clock.since_1970(), seconds=ended.seconds, output="",
             expires=self._phase.where == "host" and "fingerprint" not in self._inputs)
         self._write_down(outcome, output)
+        self._shell_if_wanted(script, self._recipe.shell_after, self._at)
 
     def _write_down(self, outcome: Outcome, output: list[str]) -> None:
         name = keys.digest(self._inputs)

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from types import FrameType
 
 from pydib.build import Order, carry_out, failure_of
-from pydib.errors import Interrupted, PydibError
-from pydib.events import BuildFailed, Reporter
+from pydib.errors import Interrupted, PydibError, ShellEnded
+from pydib.events import BuildFailed, Note, Reporter
 from pydib.host import room
 from pydib.host.namespace import PASSED_ON, listen, nested
 from pydib.report.reporters import reporter
@@ -49,6 +49,9 @@ def _worked_off(order: Order, report: Reporter) -> int:
     try:
         listen(_interrupt)
         carry_out(order, report)
+    except ShellEnded as end:
+        report(Note(text=str(end)))
+        return end.exit_code
     except BaseException as error:
         return _failed(failure_of(error), order, report)
     return 0

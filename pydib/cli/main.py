@@ -11,6 +11,7 @@ from pydib import __version__
 from pydib.cli.errors import report_errors
 
 COMMANDS = {
+    "blame": "Say which script wrote a file of an image.",
     "boot": "Boot an image in QEMU and wait for its login prompt.",
     "build": "Build an image from elements.",
     "cache": "Look after the layers of earlier builds.",
@@ -21,7 +22,10 @@ COMMANDS = {
     "new": "Write an element to begin with, and its first test.",
     "plan": "Show what a build would do, without doing it.",
     "resolve": "Expand elements by their dependencies.",
+    "shell": "Open a shell before or after a script of a build.",
+    "size": "Say how much of an image each element and script made.",
     "test": "Run the tests of elements.",
+    "why": "Say which scripts of the last build ran, and why.",
 }
 
 

@@ -644,3 +644,51 @@ def test_packages_of_the_command_line_are_a_layer(project: LayeredBuilder) -> No
     assert "install-packages" in ran
     assert "post-install.d/10-first" in ran
     assert "the list of packages changed" in project.reasons["install-packages"]
+
+
+def told(made: LayeredBuilder, *words: str, stdin: str = "") -> str:
+    """Run `pydib`; gives its output."""
+    done = subprocess.run([made.argv()[0], "-c", "from pydib.cli.main import run; run()", *words], text=True,
+                          env=made.environment, cwd=made.out, input=stdin, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def test_why_blame_and_size_tell_what_the_layers_know(project: LayeredBuilder, tmp_path: Path) -> None:
+    project.script("first", "files/data", "data 2\n", mode=0o644)
+    project.script("second", "install.d/45-big", HEAD + "dd if=/dev/zero of=/opt-big bs=1M count=3 2>/dev/null\n"
+                   "echo wrote /opt-big; cat /etc/last >/dev/null; echo more >>/etc/pre\n")
+    project.script("second", "install.d/46-gone", HEAD + "rm /etc/sourced\n")
+    project.build()
+    why = told(project, "why").splitlines()
+    assert why[0].startswith(f"{project.out}/disk: done, ")
+    reads = next(line for line in why if line.startswith("install.d/10-reads "))
+    assert "files/data, read by install.d/10-reads, changed" in reads
+    assert next(line for line in why if line.startswith("root.d/50-first")).split() == ["root.d/50-first", "cached"]
+    assert told(project, "why", "--output", "45-big") == "wrote /opt-big\n"
+    blame = told(project, "blame", "disk.tar", "/etc/pre").splitlines()
+    assert [line.split()[:3] for line in blame] == [["changed", "by", "install.d/45-big"],
+                                                    ["written", "by", "pre-install.d/10-first"]]
+    assert "line 1 of its output: wrote /opt-big" in told(project, "blame", "disk.tar", "/opt-big")
+    assert told(project, "blame", "disk", "/etc/sourced").split()[:3] == ["removed", "by", "install.d/46-gone"]
+    size = told(project, "size", "disk.tar", "--svg", str(tmp_path / "map.svg"))
+    assert "   3.0 MiB       2 files  install.d/45-big" in size.splitlines()
+    picture = (tmp_path / "map.svg").read_text()
+    assert picture.count("<rect") == picture.count("<title>") > 3
+    assert "install.d/45-big (second): 3.0 MiB, 2 files" in picture
+
+
+@pytest.mark.parametrize(("where", "script", "seen"), [
+    ("--before", "install.d/20-sources", "data 1:no:yes"), ("--after", "install.d/20-sources", "data 1:said 1:yes"),
+    ("--before", "20-sources", "data 1:no:yes")])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_shell_at_a_script(project: LayeredBuilder, where: str, script: str, seen: str, fresh: bool) -> None:
+    """In its tree and environment, in the target; nothing that it does is kept."""
+    if fresh:
+        shutil.rmtree(project.store)
+    look = "echo SEEN $(cat /etc/read):$(cat /etc/sourced 2>/dev/null || echo no):" \
+           "$([ -e /tmp/in_target.d ] && echo yes)\n"
+    output = told(project, "shell", "--no-base", where, script, *project.names, stdin=look + "echo x >/etc/by-shell\n")
+    assert f"SEEN {seen}" in output
+    assert (fresh or project.build() == ALWAYS, "etc/by-shell" in project.tree()) == (True, False)
