@@ -1,4 +1,5 @@
-"""The page "Test your element", followed by somebody who has nothing: an ordinary user, an empty environment, a wheel."""
+"""The page "Test your element", followed by somebody who has nothing: an ordinary user, an empty environment, a wheel.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def project(newcomer: User, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Their own repository as the page has it; `pydib[testing]` is installed in its .venv, from a wheel."""
     place = newcomer.home / "my-elements"
     wheels = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, ROOT], check=True)
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, ROOT],
+                   check=True)
     wheel = shutil.copy(next(wheels.glob("pydib-*.whl")), newcomer.home)
     page = pages.read()
     page.write(place)
@@ -63,7 +65,8 @@ def test_two_elements_and_their_tests_pass_as_the_page_says(newcomer, project):
         passed = re.search(r"(\d+) passed", told)
         assert passed is not None and int(passed[1]) >= 8, told
         assert "skipped" not in told
-    assert {tuple(line.split()) for line in page.output.splitlines()} <= {tuple(line.split()) for line in told.splitlines()}
+    lines = {tuple(line.split()) for line in told.splitlines()}
+    assert {tuple(line.split()) for line in page.output.splitlines()} <= lines
 
 
 def test_the_commands_work_from_the_wheel(newcomer, project):

@@ -37,8 +37,8 @@ def test_what_is_in_home_directories_is_not_there(attempt):
     marker = Path.home() / f".pydib-marker-{os.getpid()}"
     marker.write_text("private\n")
     try:
-        run = attempt(f"cat {marker} 2>/dev/null; find /root /home -type f -not -path '*/.venv/*' -not -path '*/pydib/*'; "
-                      "true")
+        run = attempt(f"cat {marker} 2>/dev/null; "
+                      "find /root /home -type f -not -path '*/.venv/*' -not -path '*/pydib/*'; true")
     finally:
         marker.unlink()
     assert run.output == ""
