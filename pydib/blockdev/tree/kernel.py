@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydib.blockdev.nodes import Mkfs
 from pydib.errors import BlockDeviceError, CommandFailed
-from pydib.host.command import run
+from pydib.host.command import require_tool, run
 from pydib.host.mount import mounted
 
 PROGRAM = "linux.uml"
@@ -26,6 +26,8 @@ FILLED_BY_KERNEL = ("xfs", "btrfs")
 _INIT = Path(__file__).with_name("user-mode-linux-init")
 _LAST_WORD = "pydib: the tree is in its filesystem"
 _MEMORY = "512M"
+_SETUID = ("mount", "umount")
+"""Programs that take their file's owner as their user, who in a user namespace is nobody: copies do not."""
 _FULL = ("No space left on device", ": Wrote only ")
 _KERNEL_LINE = re.compile(r"^(\[ *\d|XFS \(|BTRFS|SELinux:|mmapper|sysrq:|reboot:)")
 _WORD = re.compile(r"[A-Za-z0-9/._+,:@%~-]+")
@@ -60,7 +62,8 @@ def _failure(node: Mkfs, told: str) -> BlockDeviceError:
         return BlockDeviceError(f"the tree does not fit into the filesystem {node.name}", where=node.where,
                                 hint="the image is too small for the tree: give --image-size (GiB) or "
                                      "--image-extra-size (MiB)")
-    lines = [line for line in told.replace("\r", "").splitlines() if line.strip() and not _KERNEL_LINE.match(line)]
+    lines = [line for line in told.partition("Kernel panic")[0].replace("\r", "").splitlines()
+             if line.strip() and not _KERNEL_LINE.match(line)]
     shown = "\n".join("    " + line for line in lines[-8:])
     return BlockDeviceError(f"a user-mode Linux could not fill the {node.type} filesystem {node.name}\n{shown}",
                             where=node.where, hint="build with --assemble device, or with another type of filesystem")
@@ -77,9 +80,11 @@ def _room(tree: Path, work: Path) -> Iterator[Path]:
         (room / "own").mkdir()
         stack.callback(shutil.rmtree, room / "own")
         stack.enter_context(mounted(tree, room / "tree", options="bind"))
-        for name in ("tree.tar", "sockets", "init"):
+        for name in ("tree.tar", "sockets", "init", *_SETUID):
             stack.callback((room / name).unlink, missing_ok=True)
-        shutil.copy(_INIT, room / "init")
+        for name, path in {"init": _INIT, **{name: require_tool(name) for name in _SETUID}}.items():
+            shutil.copyfile(path, room / name)
+            (room / name).chmod(0o755)
         (room / "sockets").write_bytes(b"".join(os.fsencode(word) + b"\0" for words in sockets(tree) for word in words))
         _pack(tree, room / "tree.tar")
         yield room
