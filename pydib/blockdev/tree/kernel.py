@@ -82,8 +82,8 @@ def _room(tree: Path, work: Path) -> Iterator[Path]:
         stack.enter_context(mounted(tree, room / "tree", options="bind"))
         for name in ("tree.tar", "sockets", "init", *_SETUID):
             stack.callback((room / name).unlink, missing_ok=True)
-        for name, path in {"init": _INIT, **{name: require_tool(name) for name in _SETUID}}.items():
-            shutil.copyfile(path, room / name)
+        for name in ("init", *_SETUID):
+            shutil.copyfile(_INIT if name == "init" else require_tool(name), room / name)
             (room / name).chmod(0o755)
         (room / "sockets").write_bytes(b"".join(os.fsencode(word) + b"\0" for words in sockets(tree) for word in words))
         _pack(tree, room / "tree.tar")
