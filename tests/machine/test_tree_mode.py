@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from pydib.host import loop
+from pydib.host.mount import mounted
+from tests.blockdev.tree import nasty
 from tests.machine.conftest import Builder
 
 pytestmark = pytest.mark.machine
@@ -120,3 +124,44 @@ def test_the_image_is_as_large_as_in_device_mode(builder: Builder) -> None:
         assert builder.run("-t", "raw", "--assemble", mode, "tiny-os", OVERWRITE_OLD_IMAGE="1").returncode == 0
         sizes.append((builder.out / "disk.raw").stat().st_size)
     assert sizes[0] == sizes[1]
+
+
+UNPACK = """#!/bin/bash
+set -eu
+mkdir "$TARGET_ROOT/srv"
+tar --extract --file "$NASTY" --directory "$TARGET_ROOT/srv" --numeric-owner --same-permissions --xattrs \\
+    --xattrs-include='*' --acls
+"""
+
+
+@pytest.mark.parametrize("fs_type", ["ext4", "xfs"])
+def test_the_same_recipe_gives_the_same_tree_in_both_modes(builder: Builder, tmp_path: Path, fs_type: str) -> None:
+    """From root.d to the image: with all that is easily lost, and what finalise.d and cleanup.d add."""
+    (tmp_path / "nasty").mkdir()
+    nasty.fill(tmp_path / "nasty")
+    subprocess.run(["tar", "--create", "--file", tmp_path / "nasty.tar", "--directory", tmp_path / "nasty", "--sparse",
+                    "--format=posix", "--xattrs", "--xattrs-include=*", "--acls", "."], check=True, capture_output=True)
+    builder.script("nasty", "root.d/50-nasty", UNPACK)
+    builder.script("nasty", "finalise.d/50-late", "#!/bin/bash\nln /bin/busybox /late && touch -d @77 /late-too\n")
+    builder.script("nasty", "cleanup.d/50-later", '#!/bin/bash\nchown 7:8 "$TARGET_ROOT/late-too"\n')
+    found = []
+    for mode in ("tree", "device"):
+        done = builder.run("-t", "raw", "--assemble", mode, "--image-size", "0.6", "tiny-os", "nasty",
+                           FS_TYPE=fs_type, NASTY=str(tmp_path / "nasty.tar"), OVERWRITE_OLD_IMAGE="1")
+        assert done.returncode == 0, done.stdout
+        (tmp_path / mode).mkdir()
+        with loop.attached(builder.out / "disk.raw") as device, mounted(device, tmp_path / mode, options="ro") as shown:
+            found.append(nasty.entries(shown))
+    for one in found:
+        _forget_the_time(one)
+    differing = {name for name in found[0].keys() | found[1].keys() if found[0].get(name) != found[1].get(name)}
+    assert not differing, [(name, *(one.get(name) for one in found)) for name in sorted(differing)]
+    assert "srv/capable" in found[0]
+    assert found[0]["late-too"][1:4] == (7, 8, 77 * 10**9)
+
+
+def _forget_the_time(entries: dict[str, tuple[object, ...]]) -> None:
+    """Of what each build makes anew, and of a name that ext4's tools cannot take with its nanoseconds."""
+    for name, facts in entries.items():
+        if not name.startswith("srv/") or "\n" in name:
+            entries[name] = (*facts[:3], facts[3] if name == "late-too" else 0, *facts[4:])
