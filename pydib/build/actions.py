@@ -283,8 +283,11 @@ class Build:
         target.copy_tree(self.layout.built, self.layout.mount)
 
     def write_fstab(self) -> None:
-        """Tree mode: the tree becomes what a mounted disk would show."""
+        """Tree mode: the tree becomes what a mounted disk would show. Partitions that do not fit are told already now.
+        """
         self.layout.built.unlink()
+        if self.order.prepared.needs_disk:
+            self.graph.layouts(self.size_bytes)
         blockdev.prepare_tree(self.graph, self.layout.mount)
 
     def restore_resolv_conf(self) -> None:

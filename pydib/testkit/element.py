@@ -30,7 +30,7 @@ from pydib.testkit.session import session
 from pydib.testkit.shell_coverage import collect, is_wanted
 
 IN_TARGET = frozenset({"pre-install.d", "install.d", "post-install.d", "finalise.d"})
-WITH_TARGET_ROOT = frozenset({"root.d", "cleanup.d"})
+WITH_TARGET_ROOT = frozenset({"root.d", "cleanup.d", "image-file.d"})
 """Only here is TARGET_ROOT set (C-116)."""
 
 WITH_BLOCK_DEVICE = frozenset({"pre-finalise.d", "finalise.d"})

@@ -106,6 +106,17 @@ def test_a_script_finds_the_finished_tree_by_either_name(builder: Builder) -> No
     assert done.returncode == 0, done.stdout
 
 
+def test_partitions_that_do_not_fit_are_told_before_the_last_scripts(builder: Builder) -> None:
+    builder.script("late", "finalise.d/50-late", "#!/bin/bash\necho TOO LATE\n")
+    layout = ("[{local_loop: {name: image0}}, {partitioning: {base: image0, label: mbr, partitions: "
+              "[{name: root, flags: [primary], size: 9GiB, mkfs: {mount: {mount_point: /}}}]}}]")
+    done = builder.run("-t", "raw", "--image-size", "0.2", "tiny-os", "late", DIB_BLOCK_DEVICE_CONFIG=layout)
+    assert done.returncode == 1
+    assert "partition root needs 9.0 GiB" in done.stdout
+    assert "TOO LATE" not in done.stdout
+    assert builder.left() == []
+
+
 def test_what_scripts_mount_in_the_tree_stays_out(builder: Builder) -> None:
     builder.script("mounts", "cleanup.d/50-mounts", """#!/bin/bash
 mkdir -p "$TARGET_ROOT/kept" && mount -t tmpfs none "$TARGET_ROOT/kept" && touch "$TARGET_ROOT/kept/lost"

@@ -30,7 +30,7 @@ _SETUID = ("mount", "umount")
 """Programs that take their file's owner as their user, who in a user namespace is nobody: copies do not."""
 _FULL = ("No space left on device", ": Wrote only ")
 _KERNEL_LINE = re.compile(r"^(\[ *\d|XFS \(|BTRFS|SELinux:|mmapper|sysrq:|reboot:)")
-_WORD = re.compile(r"[A-Za-z0-9/._+,:@%~-]+")
+_WORD = re.compile(r"[A-Za-z0-9/._+@~-]+")
 
 
 def fill_by_kernel(node: Mkfs, image: Path, tree: Path, work: Path) -> None:
