@@ -78,6 +78,8 @@ class Finished:
 
     def hand_out(self, report: events.Reporter) -> None:
         """Give each output its final name, unless it has that already."""
+        assert self._store is not None
+        self._store.image_used(self._key)
         for kind in self._order.prepared.outputs:
             place, final = self._place(kind), self._recipe.output(kind)
             assert place is not None

@@ -140,6 +140,7 @@ class Layers:
         self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
         self._fingerprints: dict[str, str] = {}
         self._programs: dict[bytes, str] = {}
+        self._host_env: Mapping[str, str] = {}
         self._lines: list[Ran] = []
         self._used: list[str] = []
         self._rebuilding = ""
@@ -160,6 +161,8 @@ class Layers:
 
         self._traced = self._stack.enter_context(Traced(self._order.layout.hooks, is_script))
         self._traced.add_elements(self._elements)
+        if self._traced.blind:
+            self._tree.stopped = f"the kernel does not tell which files scripts open: {self._traced.blind}"
 
     def enter(self, phase: Phase) -> None:
         """`phase` begins."""
@@ -231,6 +234,8 @@ class Layers:
         self._settle(Author(name="environment.d", phase=run.phase))
         self._share(sourced.env, sourced.cwd, sourced.umask)
         self._sourced = sourced
+        if self._phase.where == "host":
+            self._host_env = sourced.env
         self._beside = self._things_beside()
 
     def _share(self, env: Mapping[str, str], cwd: str, umask: int | None) -> None:
@@ -250,6 +255,7 @@ class Layers:
 
     def choose(self, script: str) -> Choice:
         """Whether `script` must run, and why. It must have the tree before it when it does."""
+        self._settle(Author(name="a script that failed", phase=self._phase.name))  # and `set +e` passed over it
         self._script_begun = self._at
         choice = self._choose(script, self._inputs_of(script))
         return self._chosen(script, choice)
@@ -437,7 +443,7 @@ class Layers:
 
     def _asked(self, program: Path, element: str) -> str:
         """Run the fingerprint program on the host, with the environment of root.d."""
-        ended = self._launcher.run(Job(argv=["bash", "-c", 'exec "$0" >&3', str(program)], env=self._sourced.env,
+        ended = self._launcher.run(Job(argv=["bash", "-c", 'exec "$0" >&3', str(program)], env=self._host_env,
                                        cwd=str(self._recipe.cwd), capture=True))
         if ended.code:
             self._report(events.Warned(text=f"the fingerprint of element {element} failed with exit code {ended.code}; "
@@ -455,7 +461,7 @@ class Layers:
                 started=self._begun, elements=self._plan.resolution.names, image=str(self._recipe.output_stem),
                 scripts=tuple(self._lines), final="" if self._tree.stopped else self._at,
                 ended="failed" if failed else "done"))
-            if any(not line.cached for line in self._lines):
+            if self.store.added:
                 gc(self.store, most_bytes=self._recipe.layers_bytes)
 
 

@@ -88,6 +88,8 @@ class Store:
         self._known: dict[str, State] = {}
         """States that we have a lease on."""
         self._numbers = iter(range(1 << 30))
+        self.added = 0
+        """How many states this build put in."""
 
     def __enter__(self) -> Store:
         try:
@@ -258,6 +260,7 @@ class Store:
             os.rename(work.upper, self.layers / name)
             state = replace(state, upper=name)
         self._write(self.folder / "states" / state.id, keys.as_text(state.as_json()))
+        self.added += 1
         return state
 
     def _reserve(self) -> str:
@@ -341,6 +344,11 @@ class Store:
     def keep_image(self, key: str, known: Mapping[str, Any]) -> None:
         """Write down outputs."""
         self._write(self.folder / "images" / key, keys.as_text(known))
+
+    def image_used(self, key: str) -> None:
+        """Note that outputs were used now, for gc."""
+        with contextlib.suppress(OSError):
+            os.utime(self.folder / "images" / key)
 
     def image_file(self, key: str, kind: str) -> Path:
         """Where the store keeps an output of that type."""

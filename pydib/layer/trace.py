@@ -6,10 +6,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from pydib.host.watch import Watch, folders_below
+from pydib.host.watch import Seen, Watch, folders_below
 
 ABSENT, EVERYTHING = "absent", "*"
 
@@ -29,22 +30,39 @@ class Traced:
         self._digests: dict[str, str] = {}
         self._names: dict[str, str] | None = None
         self._changed = False
+        self.blind = ""
+        """Why not everything is seen: the user's limits of inotify are reached. Empty when it is."""
 
     def __enter__(self) -> Traced:
-        self._watch = Watch()
-        self._watch.__enter__()
-        self._watch.add(folders_below(self._hooks))
+        self._stack = ExitStack()
+        self._watch: Watch | None = None
+        try:
+            self._watch = self._stack.enter_context(Watch())
+        except OSError as error:
+            self.blind = error.strerror or str(error)
+        self._add(folders_below(self._hooks))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        self._watch.__exit__(kind, error, trace)
+        self._stack.close()
+
+    def _add(self, folders: Iterable[Path]) -> None:
+        if self._watch is None:
+            return
+        try:
+            self._watch.add(folders)
+        except OSError as error:
+            self.blind = error.strerror or str(error)
+
+    def _look(self) -> Seen:
+        return self._watch.look() if self._watch is not None else Seen(changed=True, complete=False)
 
     def add_elements(self, elements: Mapping[str, Path]) -> None:
         """Watch over these elements' own folders, too: scripts on the host may open files there."""
         for name, path in elements.items():
             self._roots[f"element {name}/"] = path
-            self._watch.add(folders_below(path))
+            self._add(folders_below(path))
 
     def names(self) -> Mapping[str, str]:
         """Mode and type of each thing in the hook tree that is no script, and where links lead."""
@@ -82,7 +100,7 @@ class Traced:
 
         When it opened more than the kernel could tell, everything counts as opened.
         """
-        seen = self._watch.look()
+        seen = self._look()
         if seen.changed:
             self._forget()
         opened = {self._path_of(path) for path in seen.opened} - {"", script}
@@ -90,7 +108,7 @@ class Traced:
             opened = {EVERYTHING}
         trace = {path: self.digest(path) for path in sorted(opened)}
         changed, self._changed = self._changed, False
-        self._watch.look()  # our own reading
+        self._look()  # our own reading
         return trace, changed
 
     def digest(self, path: str) -> str:
@@ -127,7 +145,7 @@ class Traced:
 
     def _notice(self) -> None:
         """Take in what happened since the last look, whoever did it."""
-        seen = self._watch.look()
+        seen = self._look()
         if seen.changed or not seen.complete:
             self._forget()
 
@@ -135,7 +153,7 @@ class Traced:
         self._changed = True
         self._names = None
         self._digests = {}
-        self._watch.add(folders_below(self._hooks))
+        self._add(folders_below(self._hooks))
 
 
 def _runs(link: Path) -> bool:

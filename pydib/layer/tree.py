@@ -23,6 +23,8 @@ from pydib.layer.content import Window, attributes, content_of, is_whiteout
 from pydib.layer.records import LeftMount, State
 from pydib.layer.store import BASE, Store, Work, remove
 
+FULL_BYTES = 32 << 20
+"""With less room than this a disk counts as full."""
 _WITHOUT_CONTENT = ("proc", "sysfs", "devpts", "devtmpfs", "mqueue", "cgroup2", "securityfs", "debugfs", "binfmt_misc")
 """Filesystems that the kernel fills: mounted anew they are the same."""
 PLACE = Path("tmp/in_target.d")
@@ -133,8 +135,17 @@ class Tree:
             return self.state
         if self._depth() + 2 > MOST_LOWERS:
             return self._stop(f"the tree has {MOST_LOWERS} layers, as many as the kernel stacks")
+        self._refuse_full_disk(author)
         self._relink()
         return self._take(left, author)
+
+    def _refuse_full_disk(self, author: Author) -> None:
+        """A script may have passed over what it could not write."""
+        if self._store.free_bytes() < FULL_BYTES:
+            raise EngineError(f"No space left on device: the disk that holds the layers was full after {author.name}",
+                              where=str(self._store.folder),
+                              hint="make room, with `pydib cache gc` for instance, choose another disk with "
+                                   "--image-cache, or build with --no-cache")
 
     def _take(self, left: tuple[LeftMount, ...], author: Author) -> str:
         assert self._work is not None

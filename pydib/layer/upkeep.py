@@ -16,6 +16,8 @@ from pydib.layer.records import State
 from pydib.layer.store import BASE, Store, remove
 
 _HOUR = 3600.0
+IMAGES_KEPT = 8
+"""The outputs of so many builds stay to be handed out again."""
 UNUSED_FOR_SURE_SECONDS = 24 * _HOUR
 """A record that nothing refers to goes when it is older: a running build may be about to refer to it."""
 
@@ -226,6 +228,7 @@ def _loose_ends(store: Store, states: set[str]) -> int:
             removed += _gone_if_old(path, _HOUR)
     for build in store.builds():
         named.update(line.output for line in build.scripts)
+    removed += _old_images(store)
     for folder in ("facts", "logs"):
         for path in (store.folder / folder).iterdir():
             if path.name not in named:
@@ -234,6 +237,19 @@ def _loose_ends(store: Store, states: set[str]) -> int:
         if path.name not in states:
             removed += _gone_if_old(path, _HOUR)
     return removed
+
+
+def _old_images(store: Store) -> int:
+    """Outputs but those that were used last."""
+    by_key: dict[str, list[Path]] = {}
+    for path in (store.folder / "images").iterdir():
+        by_key.setdefault(path.name.split(".")[0], []).append(path)
+    records = [(store.folder / "images" / key, paths) for key, paths in by_key.items()]
+    used = sorted(records, key=lambda pair: -pair[0].stat().st_mtime if pair[0].exists() else 0.0)
+    going = [path for _, paths in used[IMAGES_KEPT:] for path in paths]
+    for path in going:
+        path.unlink(missing_ok=True)
+    return len(going)
 
 
 def _gone_if_old(path: Path, seconds: float) -> int:

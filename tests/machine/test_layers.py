@@ -692,3 +692,55 @@ def test_a_shell_at_a_script(project: LayeredBuilder, where: str, script: str, s
     output = told(project, "shell", "--no-base", where, script, *project.names, stdin=look + "echo x >/etc/by-shell\n")
     assert f"SEEN {seen}" in output
     assert (fresh or project.build() == ALWAYS, "etc/by-shell" in project.tree()) == (True, False)
+
+
+def test_what_a_passed_over_failure_left_is_seen_by_those_after_it(layered: LayeredBuilder) -> None:
+    """With `set +e` in environment.d a failing script is passed over (C-093); what it did stays."""
+    layered.script("first", "environment.d/99-on.bash", "set +e\n", mode=0o644)
+    layered.script("first", "files/data", "1\n", mode=0o644)
+    layered.script("first", "install.d/10-fails", HEAD + "cat $(dirname $0)/../files/data >/etc/half\nexit 1\n")
+    layered.script("second", "install.d/20-after", HEAD + "cat /etc/half >/etc/after\n")
+    for number in (1, 2, 2):
+        layered.script("first", "files/data", f"{number}\n", mode=0o644)
+        layered.build()
+        layered.tree()
+        assert {(layered.out / "tree/etc" / name).read_text() for name in ("half", "after")} == {f"{number}\n"}
+    assert "install.d/20-after" not in layered.reasons
+
+
+def test_outputs_of_many_builds_do_not_pile_up(project: LayeredBuilder) -> None:
+    project.options = ["-t", "qcow2"]
+    for number in range(10):
+        project.script("second", "post-install.d/10-first", HEAD + f"echo {number} >/etc/number\n")
+        project.build()
+    assert len(list(project.store.glob("images/*.qcow2"))) == 8
+
+
+def test_without_inotify_no_layers_are_kept(project: LayeredBuilder) -> None:
+    """The user's limits may be reached; the build goes on, and runs everything."""
+    limit = Path("/proc/sys/fs/inotify/max_user_instances")
+    before = limit.read_text()
+    whole = (project.build(), project.tree())[1]
+    try:
+        limit.write_text("0")
+        ran = project.build()
+    finally:
+        limit.write_text(before)
+    assert sorted(ran) == ALL
+    assert "the kernel does not tell which files scripts open" in project.log
+    assert project.tree() == whole
+
+
+def test_a_disk_of_layers_that_a_script_fills_ends_the_build(project: LayeredBuilder, tmp_path: Path) -> None:
+    """Also when the script does not mind; what it wrote is given back."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1100m", "tmpfs", small], check=True)
+    try:
+        project.script("second", "install.d/15-fills", HEAD + "cat /dev/zero >/filler 2>/dev/null || true\n")
+        project.build("--image-cache", str(small), expect=1)
+        assert "No space left on device: the disk that holds the layers was full after install.d/15-f" in project.log
+        assert os.statvfs(small).f_bavail > 0.9 * os.statvfs(small).f_blocks
+        assert (project.out / "disk.tar").exists()  # the one from before
+    finally:
+        subprocess.run(["umount", small], check=True)
