@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import oracle
 from benchmarks.harness import Result, Side, compare
+from benchmarks.testkit import plugin, script_test, script_test_user
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "elements"
 HOOK_PHASES = ("extra-data", "pre-install", "install", "post-install", "post-root", "finalise")
@@ -114,4 +115,5 @@ def _assembly(place: Path, runs: int, baseline: str, name: str, *, goal: float) 
 
 
 CASES: dict[str, Callable[[Path, int], Result]] = {
-    "resolve": resolve, "hooks": hooks, "assembly": assembly, "assembly-by-tools": assembly_by_tools, "debian": debian}
+    "resolve": resolve, "hooks": hooks, "assembly": assembly, "assembly-by-tools": assembly_by_tools, "debian": debian,
+    "script-test": script_test, "script-test-user": script_test_user, "plugin": plugin}

@@ -46,7 +46,7 @@ class Result:
     def goal_text(self) -> str:
         """The goals, for people."""
         texts = [f"{self.goal:.2f}" if self.goal is not None else "",
-                 f"{self.limit_seconds:.2f} s" if self.limit_seconds is not None else ""]
+                 f"{self.limit_seconds:.3g} s" if self.limit_seconds is not None else ""]
         return " ".join(text for text in texts if text)
 
     @property
