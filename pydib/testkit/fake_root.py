@@ -92,11 +92,12 @@ class FakeRoot(Root):
     def write(self, path: str, text: str | bytes, mode: int | None = None) -> Path:
         """Write a file, with its parent directories; `mode` like 0o600."""
         file = self.path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(text, bytes):
-            file.write_bytes(text)
-        else:
-            file.write_text(text)
+        content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
+        try:
+            file.write_bytes(content)
+        except FileNotFoundError:
+            file.parent.mkdir(parents=True)
+            file.write_bytes(content)
         file.chmod(0o644 if mode is None else mode)
         self.filled = True
         return file
@@ -226,21 +227,22 @@ class FakeRoot(Root):
 
 def _resolve(root: Path, path: str, *, links: int = 40) -> Path:
     """Follow `path` inside `root` as chroot would; `..` stops at the root."""
-    where: list[str] = []
-    rest = [part for part in path.split("/") if part][::-1]
+    top = where = str(root)
+    rest = path.split("/")[::-1]
     while rest:
         part = rest.pop()
         if part == "..":
-            where = where[:-1]
-        elif part != ".":
-            entry = root.joinpath(*where, part)
-            if not entry.is_symlink():
-                where.append(part)
+            where = top if where == top else os.path.dirname(where)
+        elif part not in ("", "."):
+            entry = f"{where}/{part}"
+            try:
+                target = os.readlink(entry)
+            except OSError:
+                where = entry
                 continue
             links -= 1
             if not links:
                 raise OSError(f"too many links in {path}")
-            target = str(entry.readlink())
-            where = [] if target.startswith("/") else where
-            rest += [piece for piece in target.split("/") if piece][::-1]
-    return root.joinpath(*where)
+            where = top if target.startswith("/") else where
+            rest += target.split("/")[::-1]
+    return Path(where)
