@@ -91,25 +91,22 @@ class Keeper:
         self._connection = ours
         self._messages = Messages(ours)
         try:
-            self.attribute = self._greet()
+            self._greet()
         except (EOFError, KeeperRefused):
             self.close()
             raise
 
-    def _greet(self) -> str:
-        """Map ids once the process is in its user namespace; gives the kind of attribute that overlayfs uses."""
+    def _greet(self) -> None:
+        """Map ids once the process is in its user namespace."""
         problem = str(self._messages.receive())
-        if problem and os.geteuid() != 0:
-            raise KeeperRefused(f"this machine makes no user namespace for an ordinary user: {problem}",
-                                hint="see `pydib doctor`")
-        if not problem:
-            self._map_ids()
+        if problem:
+            raise KeeperRefused(f"this machine makes no user namespaces: {problem}", hint="see `pydib doctor`")
+        self._map_ids()
         self._messages.send("mapped")
         refused = str(self._messages.receive())
         if refused:
             raise KeeperRefused(f"this machine makes no namespaces for scripts under test: {refused}",
                                 hint="see `pydib doctor`")
-        return "trusted" if problem else "user"
 
     def _map_ids(self) -> None:
         pid = self._process.pid

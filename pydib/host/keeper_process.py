@@ -158,7 +158,7 @@ def serve(messages: Messages, directory: str, network: bool) -> None:
 
 
 def _enter_user_namespace() -> str:
-    """Say why that is not possible, or nothing. Root can do without."""
+    """Say why that is not possible, or nothing. Root needs it as well: without it a script could make devices."""
     if _libc.unshare(CLONE_NEWUSER) < 0:
         return os.strerror(ctypes.get_errno())
     return ""
@@ -337,8 +337,7 @@ def _start(argv: list[str], env: dict[bytes, bytes]) -> int:
 def _lock_mounts(helper: socket.socket) -> None:
     """Enter one more user namespace: a mount that comes from the one above can be neither undone nor made writable
     (mount_namespaces(7)). The program keeps the right to mount things of its own."""
-    if _libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0:
-        return  # nested too deep, or no user namespaces at all: then we are root in a container that is a wall itself
+    _check(_libc.unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare")
     helper.send(b".")
     helper.recv(1)
 

@@ -351,7 +351,7 @@ def _stand_ins(fake: frozenset[str], missing: frozenset[str]) -> Path:
 def _hide_below(directory: Path) -> None:
     """Make `directory` of an overlay's lower layer hide what lower layers have in it."""
     directory.mkdir(parents=True, exist_ok=True)
-    os.setxattr(directory, f"{session().keeper.attribute}.overlay.opaque", b"y")
+    os.setxattr(directory, "user.overlay.opaque", b"y")  # as the mount option userxattr wants it
 
 
 def _install(program: Path, directory: Path) -> None:

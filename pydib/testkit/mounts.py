@@ -26,7 +26,6 @@ class View:
         hooks: the hook tree.
         lower: layers below /usr, upper-most first; the machine's own /usr is added.
         devices: a /dev.
-        attribute: how overlayfs keeps its marks, `user` or `trusted`.
         host_root: an empty tree that becomes the root of scripts on the host.
         visible: further directories that these see, read-only.
         writable: further directories that these may write to.
@@ -38,7 +37,6 @@ class View:
     hooks: Path
     lower: Sequence[Path]
     devices: Path
-    attribute: str
     host_root: Path
     visible: Sequence[Path] = field(default=())
     writable: Sequence[Path] = field(default=())
@@ -55,7 +53,7 @@ def host_mounts(view: View, *, filled: bool) -> list[Mount]:
     """For a script that runs on the host. With `filled` the fake root has its mounts, too, so that chroot works."""
     top = view.host_root
     mounts = [
-        Mount(kind="overlay", source="overlay", target=str(top / "usr"), data=_lower(view) + _attribute(view)),
+        Mount(kind="overlay", source="overlay", target=str(top / "usr"), data=f"{_lower(view)},userxattr"),
         *_devices(view, top),
         Mount(kind="bind-ro", source=str(view.base / "etc"), target=str(top / "etc")),
         Mount(kind="tmpfs", source="tmpfs", target=str(top / "tmp"), data="mode=1777"),
@@ -90,17 +88,13 @@ def _overlay(view: View, place: Path, upper: Path, folder: str) -> Mount:
     number = sum(1 for _ in view.base.glob("work-*"))
     work = view.base / f"work-{number}"
     work.mkdir()
-    data = f"{_lower(view, folder)},upperdir={upper},workdir={work},volatile{_attribute(view)}"
+    data = f"{_lower(view, folder)},upperdir={upper},workdir={work},volatile,userxattr"
     return Mount(kind="overlay", source="overlay", target=str(place), data=data)
 
 
 def _lower(view: View, folder: str = "") -> str:
     places = [layer / folder if folder else layer for layer in (*view.lower, Path("/usr"))]
     return "lowerdir=" + ":".join(str(place) for place in places if place.is_dir())
-
-
-def _attribute(view: View) -> str:
-    return ",userxattr" if view.attribute == "user" else ""
 
 
 def _devices(view: View, root: Path) -> list[Mount]:
