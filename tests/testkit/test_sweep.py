@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -23,4 +24,5 @@ def test_the_sweep_over_dibs_elements_comes_to_what_is_kept(capsys):
         print(f"\n{sweep.summary()}")
     assert sweep.differences(golden()) == []
     assert sweep.runs >= 700
-    assert sweep.seconds < LIMIT_SECONDS
+    if os.getloadavg()[0] < 2 * (os.cpu_count() or 1):  # else the figure says nothing about us
+        assert sweep.seconds < LIMIT_SECONDS
