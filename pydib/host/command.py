@@ -72,7 +72,7 @@ def require_tool(name: str, *, why: str = "") -> str:
 
 
 def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None,
-        stdin: bytes = b"", accept: Sequence[int] = (0,)) -> str:
+        stdin: bytes = b"", accept: Sequence[int] = (0,), with_stderr: bool = False) -> str:
     """Run a program to its end and give back what it wrote to stdout, decoded with surrogate escapes.
 
     Args:
@@ -81,6 +81,7 @@ def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | Non
         cwd: where it runs.
         stdin: what it reads.
         accept: exit codes that are no failure.
+        with_stderr: give what it wrote to stderr behind that: for programs that tell of failures only there.
 
     Raises:
         ToolMissing: there is no such program.
@@ -106,7 +107,7 @@ def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | Non
     output = out.getvalue().decode("utf-8", "surrogateescape")
     if code not in accept:
         raise CommandFailed(words, code, output + err.getvalue().decode("utf-8", "replace"))
-    return output
+    return output + err.getvalue().decode("utf-8", "replace") if with_stderr else output
 
 
 def _fake_filesystem_is_active() -> bool:

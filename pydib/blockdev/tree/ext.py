@@ -8,7 +8,8 @@ were changed, to the nanosecond and beyond 2038 (but for paths with a line break
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pydib.blockdev.filesystem import mkfs_command
@@ -21,6 +22,8 @@ from pydib.sizes import KIB
 _FULL = ("Could not allocate", "No free space", "No space left")
 _NANOSECONDS = 1_000_000_000
 _SMALL_INODE = "128"
+_BREAKS = {"\n", "\r"}
+_HARMLESS = re.compile(r"debugfs: sif |debugfs \d")
 
 
 def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tree: Path | None) -> None:
@@ -40,9 +43,20 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
                                        "--image-extra-size (MiB)") from None
         raise
     if tree is not None:
-        script = "".join(f"{line}\n" for line in corrections(tree, nanoseconds=_SMALL_INODE not in options))
-        run("debugfs", "-w", "-f", "-", f"{image}?offset={extent.offset_bytes}",
-            stdin=script.encode("utf-8", "surrogateescape"))
+        _correct(node, f"{image}?offset={extent.offset_bytes}",
+                 corrections(tree, nanoseconds=_SMALL_INODE not in options))
+
+
+def _correct(node: Mkfs, filesystem: str, lines: Iterable[str]) -> None:
+    """Let debugfs carry out `lines`. Its exit code is always 0: what it says beside its name and the lines is an error.
+    """
+    script = "".join(f"{line}\n" for line in lines)
+    told = run("debugfs", "-w", "-f", "-", filesystem, stdin=script.encode("utf-8", "surrogateescape"),
+               with_stderr=True)
+    wrong = [line for line in told.split("\n") if line.strip() and not _HARMLESS.match(line)]
+    if wrong:
+        raise BlockDeviceError(f"debugfs could not finish the filesystem {node.name}: {wrong[0]}", where=node.where,
+                               hint="build with --assemble device")
 
 
 def _last_line(output: str) -> str:
@@ -99,7 +113,7 @@ def corrections(tree: Path, *, nanoseconds: bool = True) -> Iterator[str]:
 def _times_below(folder: str, inside: str) -> Iterator[str]:
     for entry in os.scandir(folder):
         path = f"{inside}/{entry.name}"
-        if "\n" not in path:  # debugfs reads lines
+        if not _BREAKS & set(path):  # debugfs reads lines
             yield from _times(path, entry.stat(follow_symlinks=False))
         if entry.is_dir(follow_symlinks=False):
             yield from _times_below(entry.path, path)

@@ -43,7 +43,8 @@ def fill(tree: Path, *, special: bool = True) -> None:
 
 def _odd_names(tree: Path) -> None:
     names = ["with blank", "quote'", 'double"quote', "back\\slash", "-dash", " lead", "trail ", "#hash", "line\nbreak",
-             "ümläut", "$HOME", "a*b?[c]", "l" * 255, "<angle>", "%s%n", "tab\there"]
+             "ümläut", "$HOME", "a*b?[c]", "l" * 255, "<angle>", "%s%n", "tab\there", "return\rhere", "form\ffeed",
+             "line\u2028separator"]
     for name in names:
         (tree / name).write_text(name)
     Path(os.fsdecode(os.fsencode(tree) + b"/not-utf-8-\xff\xfe")).write_text("bytes")
@@ -131,6 +132,11 @@ def _content(path: Path, seen: os.stat_result) -> object:
     if stat.S_ISREG(seen.st_mode):
         return seen.st_size, hashlib.sha256(path.read_bytes()).hexdigest()
     return ""
+
+
+def is_line(name: str) -> bool:
+    """Whether `name` is one line: of others, ext4's tools keep times to the second."""
+    return not {"\n", "\r"} & set(name)
 
 
 def _xattrs(path: Path) -> tuple[tuple[str, bytes], ...]:

@@ -9,6 +9,7 @@ import pytest
 
 from pydib.blockdev.nodes import Mkfs
 from pydib.blockdev.table import Extent
+from pydib.blockdev.tree import ext
 from pydib.blockdev.tree.ext import corrections, ext_command, make_ext
 from pydib.errors import BlockDeviceError, CommandFailed
 from pydib.host.command import run
@@ -44,6 +45,18 @@ def test_times_have_nanoseconds_and_an_epoch_where_they_need_them(tmp_path: Path
         "sif / mode 042751", f"sif / uid {os.getuid()}", f"sif / gid {os.getgid()}",
         "sif / atime @1000000000", "sif / mtime @1000000000", 'sif "/a ""b" mtime_extra 0xd']
     assert len(list(corrections(tmp_path, nanoseconds=False))) == 5
+
+
+def test_what_debugfs_does_not_do_is_an_error_although_it_ends_well(tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    with image.open("wb") as file:
+        file.truncate(40 * MIB)
+    make_ext(NODE, image, AT_9_MIB, ["-i", "4096"], None)
+    ext._correct(NODE, f"{image}?offset={9 * MIB}", ["sif / mode 040700"])
+    with pytest.raises(BlockDeviceError, match="could not finish the filesystem mkfs_root: /none: File not found"):
+        ext._correct(NODE, f"{image}?offset={9 * MIB}", ["sif /none mode 040700"])
+    with pytest.raises(BlockDeviceError, match="trying to open"):
+        ext._correct(NODE, f"{tmp_path}/none?offset={9 * MIB}", ["sif / mode 040700"])
 
 
 @pytest.mark.machine
