@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import oracle
@@ -35,15 +36,25 @@ def _emptied(folder: Path) -> Callable[[], None]:
     return empty
 
 
+def _without_layers(place: Path) -> Callable[[], None]:
+    """The next build starts from zero, but for downloads."""
+    def forget() -> None:
+        shutil.rmtree(place / "cache" / "layers", ignore_errors=True)
+        _emptied(place / "out")()
+    return forget
+
+
 def _builds(case: str, place: Path, arguments: list[str], env: dict[str, str], *, own_elements: bool = False
             ) -> tuple[Side, Side]:
-    """The same disk-image-create line for both. With `own_elements` each side uses the elements that it brings."""
+    """The same disk-image-create line for both, ours without layers of earlier runs. With `own_elements` each side uses
+    the elements that it brings."""
     out = place / "out"
-    given = dict(env)
+    given = {"DIB_IMAGE_CACHE": str(place / "cache"), **env}
     if not own_elements:
         given["ELEMENTS_PATH"] = os.pathsep.join([str(place / "elements"), str(FIXTURES)])
     line = ["-o", str(out / "disk"), *arguments]
-    ours = Side(name="pydib", argv=[_ours("disk-image-create"), *line], env=given, cwd=place, before=_emptied(out))
+    ours = Side(name="pydib", argv=[_ours("disk-image-create"), *line], env=given, cwd=place,
+                before=_without_layers(place))
     theirs = Side(name=f"DIB {oracle.VERSION}", argv=oracle.command(*line), env=given, cwd=place,
                   before=_emptied(out))
     return ours, theirs
@@ -60,8 +71,10 @@ def resolve(place: Path, runs: int) -> Result:
     return compare("resolve, 130 elements", ours, theirs, runs=max(runs, 7), limit_seconds=0.15, warm_up=True)
 
 
-def hooks(place: Path, runs: int) -> Result:
-    """300 empty hooks over six phases and a root of 170 MB, to raw."""
+HOOKS_LINE = ["-n", "-t", "raw", "-a", "amd64", "tiny-os", "tiny-gnu", "many-hooks"]
+
+
+def _many_hooks(place: Path) -> None:
     element = place / "elements" / "many-hooks"
     for phase in HOOK_PHASES:
         folder = element / f"{phase}.d"
@@ -75,20 +88,61 @@ def hooks(place: Path, runs: int) -> Result:
     filler.write_text("#!/bin/bash\nset +o pipefail\n"
                       f"yes pydib | head -c {ROOT_MIB << 20} > \"$TARGET_ROOT/filler\"\n")
     filler.chmod(0o755)
-    ours, theirs = _builds("hooks", place, ["-n", "-t", "raw", "-a", "amd64", "tiny-os", "tiny-gnu", "many-hooks"],
-                           _clean_environment())
+
+
+def hooks(place: Path, runs: int) -> Result:
+    """300 empty hooks over six phases and a root of 170 MB, to raw."""
+    _many_hooks(place)
+    ours, theirs = _builds("hooks", place, HOOKS_LINE, _clean_environment())
     return compare("300 empty hooks, 170 MB root, raw", ours, theirs, runs=runs, goal=0.25, warm_up=True)
+
+
+def layers(place: Path, runs: int) -> Result:
+    """What keeping layers costs a build that starts from zero; the baseline is the same build with --no-cache."""
+    _many_hooks(place)
+    ours, _ = _builds("layers", place, HOOKS_LINE, _clean_environment())
+    plain = replace(ours, name="pydib --no-cache", argv=[*ours.argv, "--no-cache"])
+    return compare("keeping layers, 300 empty hooks", ours, plain, runs=max(runs, 7), goal=1.05, warm_up=True)
+
+
+def unchanged(place: Path, runs: int) -> Result:
+    """debian-minimal vm once more, with nothing changed."""
+    ours, theirs = _debian(place)
+    return compare("debian-minimal vm, unchanged", replace(ours, before=lambda: None), theirs, runs=runs,
+                   limit_seconds=1.0, warm_up=True)
+
+
+def edited(place: Path, runs: int) -> Result:
+    """debian-minimal vm after an edit of its last install.d script, which writes another line into a file."""
+    element = place / "elements" / "edited"
+    script = element / "install.d" / "99-zz-last"
+    script.parent.mkdir(parents=True)
+    count = iter(range(1000))
+
+    def edit() -> None:
+        _emptied(place / "out")()
+        script.write_text(f"#!/bin/bash\necho edit {next(count)} >/etc/edited\n")
+        script.chmod(0o755)
+
+    ours, theirs = _debian(place, "edited")
+    ours, theirs = (replace(side, before=edit, env={**side.env, "ELEMENTS_PATH": str(place / "elements")})
+                    for side in (ours, theirs))
+    return compare("debian-minimal vm, last script edited", ours, theirs, runs=runs, limit_seconds=8.0, warm_up=True)
 
 
 def debian(place: Path, runs: int) -> Result:
     """debian-minimal vm to compressed qcow2, each with its own elements and a warm package cache."""
+    ours, theirs = _debian(place)
+    return compare("debian-minimal vm, qcow2 (zlib)", ours, theirs, runs=runs, goal=0.7, warm_up=True)
+
+
+def _debian(place: Path, *more: str) -> tuple[Side, Side]:
     mirror = os.environ.get("DIB_DISTRIBUTION_MIRROR")
     env = _clean_environment(DIB_IMAGE_CACHE=str(place / "cache"), DIB_RELEASE="bookworm",
                              **({"DIB_DISTRIBUTION_MIRROR": mirror} if mirror else {}))
     if security := oracle.security_mirror():
         env["DIB_DEBIAN_SECURITY_MIRROR"] = security
-    ours, theirs = _builds("debian", place, ["debian-minimal", "vm"], env, own_elements=True)
-    return compare("debian-minimal vm, qcow2 (zlib)", ours, theirs, runs=runs, goal=0.7, warm_up=True)
+    return _builds("debian", place, ["debian-minimal", "vm", *more], env, own_elements=True)
 
 
 def assembly(place: Path, runs: int) -> Result:
@@ -116,4 +170,5 @@ def _assembly(place: Path, runs: int, baseline: str, name: str, *, goal: float) 
 
 CASES: dict[str, Callable[[Path, int], Result]] = {
     "resolve": resolve, "hooks": hooks, "assembly": assembly, "assembly-by-tools": assembly_by_tools, "debian": debian,
-    "script-test": script_test, "script-test-user": script_test_user, "plugin": plugin}
+    "layers": layers, "unchanged": unchanged, "edited": edited, "script-test": script_test,
+    "script-test-user": script_test_user, "plugin": plugin}

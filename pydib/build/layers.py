@@ -140,6 +140,7 @@ class Layers:
         self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
         self._fingerprints: dict[str, str] = {}
         self._programs: dict[bytes, str] = {}
+        self._names_kept: tuple[Mapping[str, str] | None, str] = (None, "")
         self._host_env: Mapping[str, str] = {}
         self._lines: list[Ran] = []
         self._used: list[str] = []
@@ -299,7 +300,7 @@ class Layers:
         path = self._order.layout.hooks / script
         element = self._plan.owner(script)
         inputs = {
-            **self._shared, "path": script, "tree": self._at, "names": self.store.keep_fact(self._traced.names()),
+            **self._shared, "path": script, "tree": self._at, "names": self._names_fact(),
             "script": self._traced.digest(script), "mode": f"{path.stat().st_mode & 0o7777:04o}",
         }
         if path.is_symlink():
@@ -307,6 +308,14 @@ class Layers:
         if (fingerprint := self._fingerprint(element)):
             inputs["fingerprint"] = self.store.keep_fact(fingerprint)
         return inputs
+
+    def _names_fact(self) -> str:
+        """The names in the hook tree, under their digest; told apart by who they are, since they are made anew when
+        something changes."""
+        names = self._traced.names()
+        if names is not self._names_kept[0]:
+            self._names_kept = (names, self.store.keep_fact(names))
+        return self._names_kept[1]
 
     def _choose(self, script: str, inputs: dict[str, str]) -> Choice:
         self._inputs = inputs

@@ -297,12 +297,18 @@ def _keep_proc() -> None:
 
 def strays() -> list[str]:
     """Names of the processes that scripts have left running; none unless we are our PID namespace's first process."""
-    return [_name_of(pid) for pid in _others()] if os.getpid() == 1 else []
+    if os.getpid() != 1 or not _listed():
+        return []
+    return [_name_of(pid) for pid in _others()]
 
 
 def _others() -> list[int]:
     """Living processes besides us; the dead that nobody has waited for yet do not count."""
     _reap()
+    return _listed()
+
+
+def _listed() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit() and name != "1"]
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydib import clock
 from pydib.errors import CommandFailed, EngineError
-from pydib.host.mount import MountPoint, detach, mount, mounts_below, unmount_below
+from pydib.host.mount import MOUNTINFO, MountPoint, detach, mount, mounts_below, unmount_below
 from pydib.host.overlay import MOST_LOWERS, OverlayFailed, mount_overlay, mounts_on, move_mount, unmounted
 from pydib.layer import keys
 from pydib.layer.content import Window, attributes, content_of, is_whiteout
@@ -60,6 +60,8 @@ class Tree:
         self._fold = fold
         self._private = [path.resolve() for path in private]
         self._engines: set[int] = set()
+        self._mounts_seen: tuple[bytes, int] = (b"", 0)
+        self._mounts_left: tuple[LeftMount, ...] = ()
         self._work: Work | None = None
         self._begun_ns = self._written_ns = 0
         self._with_skeleton = False
@@ -293,9 +295,17 @@ class Tree:
 
     def _left_mounts(self) -> tuple[LeftMount, ...] | None:
         """The mounts that scripts left, as they can be made again; None, and stopped, when one cannot."""
-        found = self._of_scripts()
+        now = (MOUNTINFO.read_bytes(), len(self._engines))
+        if now != self._mounts_seen:
+            described = self._describe_mounts()
+            if described is None:
+                return None
+            self._mounts_seen, self._mounts_left = now, described
+        return self._mounts_left
+
+    def _describe_mounts(self) -> tuple[LeftMount, ...] | None:
         left = []
-        for one in found:
+        for one in self._of_scripts():
             described = self._described(one)
             if described is None:
                 self._stop(f"{one.fstype} is mounted at /{one.target.relative_to(self.place.resolve())}, whose content "
