@@ -73,7 +73,9 @@ class ElementUnderTest:
         self._elements = with_dependencies((name, *also), shelf)
         if self.hooks.exists():
             raise AssertionError("this fake root has an element already; merge further ones with also=[...]")
-        self._entries = merge(self._elements)
+        merged = merge(self._elements)
+        own = [entry for entry in merged if entry.element == name and "/" not in entry.target and not entry.is_dir]
+        self._entries = (*merged, *own)  # of files like `fingerprint`, which every element may have, this element's
         make_hook_tree(self._entries, self.hooks, ignore)
 
     def run(self, script: str, *, env: Mapping[str, str] | None = None, network: bool = False,

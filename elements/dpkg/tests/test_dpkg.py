@@ -443,3 +443,15 @@ def test_no_daemon_starts_through_the_stand_ins(fake_root, element):
     assert dpkg.run_with("stand-ins/policy-rc.d", "ssh", "start", side="target").exit_code == 101
     run = dpkg.run_with("stand-ins/does-nothing", "--start", side="target")
     assert (run.exit_code, "not started" in run.output) == (0, True)
+
+
+def test_the_fingerprint_is_the_state_of_the_archives(fake_root, element):
+    under_test = element("dpkg")
+    state = under_test.hooks / "bootstrap/archive-state"
+    state.unlink(missing_ok=True)
+    nothing = under_test.run_with("fingerprint", side="host")
+    assert (nothing.exit_code, nothing.output) == (0, ""), "no element of the build knows the archives"
+    state.parent.mkdir(exist_ok=True)
+    state.write_text("#!/bin/bash\necho the state\n")
+    state.chmod(0o755)
+    assert under_test.run_with("fingerprint", side="host").output == "the state\n"
