@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pydib import paths
+from pydib.masking import Mask
 from pydib.paths import Layout
 
 
@@ -32,6 +33,8 @@ class Asked(Protocol):
     def elements_path(self) -> Sequence[Path]: ...
     @property
     def fs_type(self) -> str: ...
+    @property
+    def hidden(self) -> Sequence[str]: ...
     @property
     def image_cache(self) -> Path: ...
     @property
@@ -76,13 +79,15 @@ def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, pyt
     known before the device exists: DIB_ROOT_LABEL, DIB_ROOT_FSTYPE, DIB_BOOT_LABEL, DIB_MOUNTPOINTS.
     """
     env = {name: value for name, value in recipe.environment.items() if name not in ("MKFS_OPTS",)}
+    mask = Mask(recipe.hidden)
+    arguments = mask.text(" ".join(recipe.arguments))
     env.update({
         "ARCH": recipe.arch,
-        "DIB_ARGS": " ".join(recipe.arguments),
+        "DIB_ARGS": arguments,
         "DIB_CHECKSUM": _checksum_variable(recipe),
         "DIB_DEBUG_TRACE": str(recipe.trace),
-        "DIB_ENV": _dib_env({**recipe.environment, "DIB_ARGS": " ".join(recipe.arguments),
-                             "DIB_PYTHON_EXEC": recipe.environment.get("DIB_PYTHON_EXEC") or python}),
+        "DIB_ENV": mask.text(_dib_env({**recipe.environment, "DIB_ARGS": arguments,
+                                       "DIB_PYTHON_EXEC": recipe.environment.get("DIB_PYTHON_EXEC") or python})),
         "DIB_IMAGE_CACHE": str(recipe.image_cache),
         "DIB_LOCKFILES": str(paths.lockfiles(recipe.environment)),
         "DIB_MIN_TMPFS": str(recipe.min_tmpfs_gib),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydib import paths, sizes
+from pydib import masking, paths, sizes
 from pydib.errors import RecipeError
 
 QCOW2_COMPRESSIONS = ("zlib", "zstd")
@@ -60,6 +60,7 @@ class Recipe:
     block_device_config: str = ""
     block_size_bytes: int | None = None
     assemble: str = "auto"
+    secrets: tuple[str, ...] = ()
     elements_path: tuple[Path, ...] = ()
     phases_path: Path | None = None
     arguments: tuple[str, ...] = ()
@@ -71,6 +72,11 @@ class Recipe:
     shell_before: str = ""
     shell_after: str = ""
     secrets: tuple[str, ...] = ()
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The values of the variables that `secrets` names: they reach scripts, but nothing that is written."""
+        return masking.values_of(self.secrets, self.environment)
 
     @property
     def output_stem(self) -> Path:
@@ -102,12 +108,14 @@ class Wishes:
         timestamps: whether lines on stdout begin with the time (C-180).
         logfile: also append the log there, always with the time (C-181); empty for none.
         events_file: also write every event there as a line of JSON; empty for none.
+        hidden: texts that none of these shows.
     """
 
     style: str = "lines"
     timestamps: bool = True
     logfile: str = ""
     events_file: str = ""
+    hidden: tuple[str, ...] = field(default=(), repr=False)
 
 
 def host_arch(*, machine: str) -> str:
@@ -217,7 +225,9 @@ def from_environment(environment: Mapping[str, str], **given: object) -> Recipe:
     if not isinstance(elements, Sequence) or not elements:
         raise RecipeError("no elements were named; at least one distribution root element is needed",
                           hint="name one, for example: disk-image-create debian-minimal vm")
-    return Recipe(**fields)  # type: ignore[arg-type]
+    recipe = Recipe(**fields)  # type: ignore[arg-type]
+    masking.values_of(recipe.secrets, environment)  # raises what is wrong with them
+    return recipe
 
 
 def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
@@ -241,6 +251,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "root_label": env.get("ROOT_LABEL", ""),
         "fs_type": env.get("FS_TYPE") or "ext4",
         "block_device_config": env.get("DIB_BLOCK_DEVICE_CONFIG", ""),
+        "secrets": words(env.get("DIB_SECRETS", "").replace(",", " ")),
         "assemble": assemble(env.get("DIB_ASSEMBLE", ""), name="DIB_ASSEMBLE"),
         "docker_target": env.get("DOCKER_TARGET", ""),
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",

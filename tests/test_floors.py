@@ -15,7 +15,7 @@ import pytest
 import pydib
 
 FLOORS = (
-    {"__init__", "errors", "events", "sizes", "paths", "template", "clock"},
+    {"__init__", "errors", "events", "sizes", "paths", "template", "clock", "masking"},
     {"element", "recipe", "environment", "yaml_builds"},
     {"phase", "host"},
     {"runner", "layer", "blockdev", "image", "boot", "fetch"},

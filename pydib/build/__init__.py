@@ -10,6 +10,7 @@ import os
 import pickle
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from pydib import __version__, clock, events, paths
@@ -45,7 +46,7 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
     for folder in kept_folders(recipe):
         _make_folder(folder)
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
-        wanted = order(prepared, wishes, places)
+        wanted = order(prepared, replace(wishes, hidden=recipe.hidden), places)
         return run_isolated("pydib.cli.inside", pickle.dumps(wanted), namespaces=wanted.namespaces,
                             keep=[places.lock, places.filesystems])
 

@@ -295,8 +295,15 @@ class Build:
         target.restore_resolv_conf(self.layout.mount)
 
     def tidy_tree(self) -> None:
-        """Keep temporary files and logs out of the image."""
+        """Keep temporary files, logs and secrets out of the image."""
         target.tidy_tree(self.layout.mount)
+        self._refuse_secrets()
+
+    def _refuse_secrets(self) -> None:
+        found = target.first_file_with(self.layout.mount, [os.fsencode(value) for value in self.recipe.hidden])
+        if found:
+            raise EngineError(f"the value of a secret ({', '.join(self.recipe.secrets)}) is in the image",
+                              where=f"/{found}", hint="remove it in a later script, or do not call it a secret")
 
     def pack_tree(self) -> None:
         """Make the outputs that are made of the tree; /dev and the like belong to the host and are unmounted first."""

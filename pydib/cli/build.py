@@ -48,6 +48,8 @@ _OPTIONS = (
     click.option("--no-tmpfs", "tmpfs", flag_value=False, default=None, help="Build on disk."),
     click.option("--offline", flag_value=True, default=None, help="Use only what is in the cache."),
     click.option("-x", "--trace", count=True, help="Trace scripts; twice for more."),
+    click.option("--secret", "secrets", multiple=True, metavar="NAME",
+                 help="Hide the value of this variable: scripts get it, logs and the image do not."),
     click.option("--phases", "phases_path", type=click.Path(path_type=Path), help="A folder with more phase files."),
     click.option("--no-cache", "layers", flag_value=False, default=None, help="Run every script; keep no layers."),
     click.option("--rebuild-from", metavar="SCRIPT", help="Run SCRIPT (install.d/20-x) and all after it."),
@@ -77,6 +79,7 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
     _convert(fields, "packages", lambda names: recipe.words(" ".join(names).replace(",", " ")))
     if "max_age" in fields:
         fields["max_age_seconds"] = recipe.age(str(fields.pop("max_age")), name="--max-age")
+    _convert(fields, "secrets", lambda names: recipe.words(" ".join(names)))
     _convert(fields, "image_cache", lambda path: path.absolute())
     for name, option, unit, read in _NUMBERS:
         if option in fields:

@@ -24,7 +24,8 @@ DIBS_LONG = (
     "max-online-resize=", "mkfs-options=", "qemu-img-options=", "ramdisk-element=", "root-label=", "install-type=",
     "docker-target=", "logfile=",
 )
-LONG = (*DIBS_LONG, "image-extra-size=", "mkfs-journal-size=", "assemble=", "no-cache", "rebuild-from=", "max-age=")
+LONG = (*DIBS_LONG, "image-extra-size=", "mkfs-journal-size=", "assemble=", "secret=", "no-cache", "rebuild-from=",
+        "max-age=")
 """With the two that DIB tells of in its help, and then refuses (C-006), and some of ours."""
 
 USAGE = """\
@@ -62,6 +63,7 @@ Options:
   --docker-target NAME      name for -t docker
   --assemble MODE           make the disk from the tree (tree) or on a block device (device);
                             auto, the default, takes tree where no script needs a device
+  --secret NAME             the value of this variable reaches scripts, but not logs and the image; may be repeated
   --logfile FILE            append the log to FILE, and print nothing
   --no-cache                run every script, and keep no layers (also: PYDIB_NO_CACHE=1)
   --rebuild-from SCRIPT     run SCRIPT (install.d/20-x) and all scripts after it
@@ -122,7 +124,8 @@ def _build(wanted: Recipe, name: str, *, timestamps: bool) -> int:
     if wanted.logfile:
         sys.stdout.write(f"Output logs going to: {wanted.logfile}\n")
         sys.stdout.flush()
-    wishes = Wishes(style="quiet" if wanted.quiet else "lines", logfile=wanted.logfile, timestamps=timestamps)
+    wishes = Wishes(style="quiet" if wanted.quiet else "lines", logfile=wanted.logfile, timestamps=timestamps,
+                    hidden=wanted.hidden)
     with reporter(wishes):
         pass  # a log that cannot be written is known before anything is built
     try:
@@ -228,6 +231,10 @@ def _packages(given: dict[str, Any], value: str) -> None:
     given["packages"] = (*given.get("packages", ()), *recipe.words(value.replace(",", " ")))
 
 
+def _secret(given: dict[str, Any], value: str) -> None:
+    given["secrets"] = (*given.get("secrets", ()), value)
+
+
 _OPTIONS: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "-a": _store("arch"),
     "-o": _output,
@@ -252,6 +259,7 @@ _OPTIONS: Mapping[str, Callable[[dict[str, Any], str], None]] = {
     "--root-label": _store("root_label"),
     "--install-type": _store("install_type"),
     "--docker-target": _store("docker_target"),
+    "--secret": _secret,
     "--assemble": _store("assemble", lambda text: recipe.assemble(text, name="--assemble")),
     "--logfile": _store("logfile"),
     "--no-cache": _switch("layers", False),

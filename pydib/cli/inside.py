@@ -14,6 +14,7 @@ from pydib.errors import Interrupted, PydibError, ShellEnded
 from pydib.events import BuildFailed, Note, Reporter
 from pydib.host import room
 from pydib.host.namespace import PASSED_ON, listen, nested
+from pydib.masking import Mask
 from pydib.report.reporters import reporter
 
 
@@ -60,7 +61,7 @@ def _worked_off(order: Order, report: Reporter) -> int:
 def _failed(problem: PydibError, order: Order, report: Reporter) -> int:
     report(BuildFailed(message=str(problem), exit_code=problem.exit_code))
     if order.wishes.style != "lines":
-        sys.stderr.write(f"pydib: {problem}\n")
+        sys.stderr.write(f"pydib: {Mask(order.wishes.hidden).text(str(problem))}\n")
     return problem.exit_code
 
 

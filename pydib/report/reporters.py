@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from pydib import clock, events
 from pydib.errors import RecipeError
+from pydib.masking import Mask
 from pydib.recipe import Wishes
 from pydib.report.lines import as_bytes, lines_of
 
@@ -23,6 +24,7 @@ def reporter(wishes: Wishes) -> Iterator[events.Reporter]:
     Raises:
         RecipeError: a file cannot be written.
     """
+    mask = Mask(wishes.hidden)
     with ExitStack() as stack:
         takers: list[events.Reporter] = []
         if wishes.style == "lines":
@@ -37,8 +39,9 @@ def reporter(wishes: Wishes) -> Iterator[events.Reporter]:
             takers.append(JsonLines(stack.enter_context(_opened(wishes.events_file, "--events"))))
 
         def report(event: events.Event) -> None:
+            shown = mask.event(event)
             for take in takers:
-                take(event)
+                take(shown)
 
         yield report
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -155,6 +155,32 @@ def _files_below(folder: Path) -> Iterator[Path]:
             path = Path(place, name)
             if stat.S_ISREG(path.lstat().st_mode):
                 yield path
+
+
+def first_file_with(root: Path, values: Sequence[bytes]) -> str:
+    """The first regular file, by its path in `root`, that holds one of `values`; empty without one. /proc, /dev and
+    /sys are the machine's own."""
+    if not values:
+        return ""
+    for place, folders, names in os.walk(root):
+        if Path(place) == root:
+            folders[:] = [name for name in folders if name not in ("proc", "dev", "sys")]
+        for name in names:
+            path = Path(place, name)
+            if stat.S_ISREG(path.lstat().st_mode) and _holds(path, values):
+                return str(path.relative_to(root))
+    return ""
+
+
+def _holds(path: Path, values: Sequence[bytes]) -> bool:
+    """Read in pieces that overlap by the longest value."""
+    overlap, before = max(map(len, values)), b""
+    with path.open("rb") as stream:
+        while piece := stream.read(1 << 20):
+            if any(value in before + piece for value in values):
+                return True
+            before = piece[-overlap:]
+    return False
 
 
 def tree_size_kib(tree: Path) -> int:

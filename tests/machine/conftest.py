@@ -14,6 +14,15 @@ import pytest
 
 from tests.ordinary_user import User, ordinary_user
 
+figures: list[str] = []
+"""Lines for the end of the run: what was counted."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures."""
+    for line in figures:
+        terminalreporter.write_line(line)
+
 
 def left_in_the_kernel(folder: Path) -> list[str]:
     """Mounts and loop devices that have to do with `folder`, as the kernel lists them."""
@@ -103,7 +112,8 @@ class UserBuilder(Builder):
 
     def command(self, program: str, *arguments: str, **environment: str) -> list[str]:
         """A program with pydib's library, as the user."""
-        env = {name: self.environment[name] for name in ("ELEMENTS_PATH", "TMPDIR", "DIB_NO_TIMESTAMP")}
+        passed_on = ("ELEMENTS_PATH", "TMPDIR", "DIB_NO_TIMESTAMP", "DIB_ASSEMBLE", "OVERWRITE_OLD_IMAGE")
+        env = {name: self.environment[name] for name in passed_on if name in self.environment}
         python = self.user.python(program)
         return self.user.argv(*(f"{name}={value}" for name, value in {**env, **environment}.items()), *python,
                               *arguments, cwd=self.out)
