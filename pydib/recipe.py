@@ -61,6 +61,7 @@ class Recipe:
     block_size_bytes: int | None = None
     assemble: str = "auto"
     secrets: tuple[str, ...] = ()
+    most_processes: int = 4096
     elements_path: tuple[Path, ...] = ()
     phases_path: Path | None = None
     arguments: tuple[str, ...] = ()
@@ -71,7 +72,6 @@ class Recipe:
     rebuild_from: str = ""
     shell_before: str = ""
     shell_after: str = ""
-    secrets: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -267,6 +267,8 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         fields["journal_size_mib"] = whole_number(env["DIB_JOURNAL_SIZE"], name="DIB_JOURNAL_SIZE", unit="MiB")
     if env.get("DIB_BLOCK_SIZE"):
         fields["block_size_bytes"] = whole_number(env["DIB_BLOCK_SIZE"], name="DIB_BLOCK_SIZE", unit="bytes")
+    if env.get("DIB_MAX_PROCESSES"):
+        fields["most_processes"] = whole_number(env["DIB_MAX_PROCESSES"], name="DIB_MAX_PROCESSES", unit="processes")
     if env.get("DIB_MIN_TMPFS"):
         fields["min_tmpfs_gib"] = integer(env["DIB_MIN_TMPFS"], name="DIB_MIN_TMPFS")
     return fields

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pydib.build.layers import Layers, NoLayers, open_layers
 from pydib.build.outputs import publish_outputs, staged
 from pydib.errors import EngineError, RecipeError
 from pydib.host import machine
+from pydib.host.inside import write_inside
 from pydib.host.mount import mounted, unmount_below
 from pydib.host.script import Job, Launcher, end_strays
 from pydib.image.check import aci_manifest, gzip_program
@@ -89,6 +91,7 @@ class Build:
             for place in (self.layout.build_dir, self.layout.image_dir):
                 self.stack.enter_context(mounted("tmpfs", place, fstype="tmpfs", options="mode=0700,size=80%"))
                 os.write(self.order.filesystems, f"{place.stat().st_dev}\n".encode())
+                self.stack.callback(unmount_below, place, itself=False)  # what scripts have left mounted in there
         elif wanted:
             self.report(events.Warned(text=f"Not enough RAM to use tmpfs: {machine.memory_bytes() // sizes.GIB} GiB, "
                                            f"but --min-tmpfs asks for twice {self.recipe.min_tmpfs_gib} GiB"))
@@ -150,7 +153,7 @@ class Build:
     def _end_strays(self, phase: Phase) -> None:
         names = end_strays()
         if names:
-            self.report(events.Warned(text=f"phase {phase.name} left processes running, now ended: {' '.join(names)}"))
+            self.report(events.Warned(text=f"phase {phase.name} left processes running, now ended: {_counted(names)}"))
 
     # actions
 
@@ -274,9 +277,7 @@ class Build:
         disk_state.write_state(state_dir, self.graph, disk, mount_base=self.layout.mount)
         self.disk_variables = {"IMAGE_BLOCK_DEVICE": disk.image_block_device,
                                "IMAGE_BLOCK_DEVICES": disk_state.shown_devices(disk.image_block_devices.items())}
-        etc = self.layout.built / "etc"
-        etc.mkdir(exist_ok=True)
-        (etc / "fstab").write_text(disk.fstab)
+        write_inside(self.layout.built, "etc", "fstab", disk.fstab)
 
     def copy_tree(self) -> None:
         """Copy the tree onto the disk."""
@@ -351,6 +352,15 @@ class Build:
         self.disk_image = blockdev.assemble_tree(
             self.graph, tree=self.layout.mount, image_dir=self.layout.image_dir, work_dir=work,
             size_bytes=self.size_bytes, report=self.report)
+
+
+def _counted(names: Sequence[str]) -> str:
+    """The names with how often each is there.
+
+    >>> _counted(["sleep", "bash", "sleep"])
+    'sleep (2) bash'
+    """
+    return " ".join(name if count == 1 else f"{name} ({count})" for name, count in Counter(names).most_common(20))
 
 
 _ACTIONS: dict[str, Callable[[Build], None]] = {

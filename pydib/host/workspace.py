@@ -144,9 +144,10 @@ def remove(path: Path) -> None:
         raise EngineError(f"{path} is not removed: {inside[0]} is still mounted", where=str(path),
                           hint=f"umount {inside[0]}, then remove the directory")
     for wait in (*PATIENCE, None):
-        shutil.rmtree(path, ignore_errors=True)
-        if path.exists() and os.geteuid() != 0:
-            _remove_as_mapped(path)
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            _remove_by_rm(path)
         if not path.exists():
             return
         if wait is not None:
@@ -154,10 +155,12 @@ def remove(path: Path) -> None:
     raise EngineError("a directory of the build cannot be removed", where=str(path), hint=f"rm -r {path}")
 
 
-def _remove_as_mapped(path: Path) -> None:
-    """Files of the caller's subordinate ids are only for root of a user namespace to remove."""
+def _remove_by_rm(path: Path) -> None:
+    """What Python cannot: trees of any depth, and files of the caller's subordinate ids, which are only for root of a
+    user namespace to remove."""
+    mapped = [] if os.geteuid() == 0 else ["unshare", *MAPPED]
     with contextlib.suppress(PydibError):
-        run("unshare", *MAPPED, "rm", "--recursive", "--force", "--one-file-system", "--", path)
+        run(*mapped, "rm", "--recursive", "--force", "--one-file-system", "--", path)
 
 
 def sweep(temporary: Path) -> list[Path]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pydib.errors import CommandFailed, EngineError
 from pydib.host.command import run
+from pydib.host.inside import folder_inside, is_inside
 from pydib.host.machine import in_user_namespace
-from pydib.host.mount import mount, mounted, mounts_below, unmount_below
+from pydib.host.mount import detach, mount, mounted, mounts_below, unmount_below
 
 RESOLV_CONF = "etc/resolv.conf"
 ORIGINAL = "etc/resolv.conf.ORIG"
@@ -34,9 +35,7 @@ def check_root(root: Path) -> None:
 
 def replace_resolv_conf(root: Path, host_file: Path = Path("/etc/resolv.conf")) -> None:
     """Put the host's resolv.conf into the target, and its own aside (C-132)."""
-    if not (root / "etc").is_dir():
-        raise EngineError("the target has no /etc", where=str(root),
-                          hint="the operating system element must make it in root.d")
+    folder_inside(root, "etc")
     inside = root / RESOLV_CONF
     if inside.is_symlink() or inside.exists():
         os.replace(inside, root / ORIGINAL)
@@ -50,6 +49,7 @@ def replace_resolv_conf(root: Path, host_file: Path = Path("/etc/resolv.conf")) 
 
 def restore_resolv_conf(root: Path) -> None:
     """Give the image its own resolv.conf back, unless a script made it a link or immutable (C-161)."""
+    folder_inside(root, "etc")
     inside, original = root / RESOLV_CONF, root / ORIGINAL
     if inside.is_symlink() or _is_immutable(inside):
         original.unlink(missing_ok=True)
@@ -75,9 +75,7 @@ def system_mounts(root: Path) -> Iterator[None]:
     In the end these go, and with them whatever scripts have mounted meanwhile; what was there before stays.
     """
     for name in ("proc", "dev", "sys"):
-        if not (root / name).is_dir():
-            raise EngineError(f"the target has no folder /{name}", where=str(root),
-                              hint="the operating system element must make it in root.d")
+        folder_inside(root, name)
     before = [found.target for found in mounts_below(root)]
     try:
         mount("proc", root / "proc", fstype="proc")
@@ -100,21 +98,31 @@ def hook_tree_inside(tree: Path, root: Path, *, has_place: bool = False) -> Iter
     Args:
         has_place: whether that directory is there already, and stays.
     """
-    if not (root / "tmp").is_dir():
-        raise EngineError("the target has no folder /tmp", where=str(root),
-                          hint="the operating system element must make it in root.d, mode 1777")
+    folder_inside(root, "tmp", hint="the operating system element must make it in root.d, mode 1777")
     place = root / IN_TARGET
     try:
-        place.mkdir(exist_ok=has_place)
+        place.mkdir(exist_ok=has_place and not place.is_symlink())
     except FileExistsError:
         raise EngineError("/tmp/in_target.d exists in the target already", where=str(place),
                           hint="a script made it; the engine needs that name (C-140)") from None
+    before = [found.target for found in mounts_below(root / "tmp")]
     try:
         with mounted(tree, place, options="bind,ro"):
-            yield
+            try:
+                yield
+            finally:
+                _uncover(root / "tmp", before)
     finally:
         if not has_place:
             place.rmdir()
+
+
+def _uncover(tmp: Path, before: Sequence[Path]) -> None:
+    """What scripts have mounted on the target's /tmp hides the hook tree, and goes."""
+    place = tmp.resolve()
+    added = [found.target for found in mounts_below(tmp)].count(place) - before.count(place)
+    for _ in range(added):
+        detach(place)
 
 
 def release_tree(root: Path) -> None:
@@ -127,15 +135,16 @@ def release_tree(root: Path) -> None:
 
 def tidy_tree(root: Path) -> None:
     """Empty /tmp, the files below /var/log, and remove logs in /root (C-162)."""
-    _empty(root / "tmp")
-    for path in _files_below(root / "var/log"):
+    _empty(root, "tmp")
+    for path in _files_below(root, "var/log"):
         os.truncate(path, 0)
-    for path in _files_below(root / "root"):
+    for path in _files_below(root, "root"):
         if path.name.endswith(".log"):
             path.unlink()
 
 
-def _empty(folder: Path) -> None:
+def _empty(root: Path, name: str) -> None:
+    folder = root / name
     if folder.is_symlink() or not folder.is_dir():
         return
     unmount_below(folder, itself=False)
@@ -146,9 +155,10 @@ def _empty(folder: Path) -> None:
             os.unlink(entry.path)
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
+def _files_below(root: Path, name: str) -> Iterator[Path]:
     """Regular files; links are not followed, since they may lead out of the target."""
-    if folder.is_symlink() or not folder.is_dir():
+    folder = root / name
+    if folder.is_symlink() or not folder.is_dir() or not is_inside(root, name):
         return
     for place, _, names in os.walk(folder):
         for name in names:

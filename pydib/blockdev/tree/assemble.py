@@ -22,6 +22,7 @@ from pydib.blockdev.tree.view import make_mount_points, view
 from pydib.errors import BlockDeviceError
 from pydib.events import Note, Reporter, Warned
 from pydib.host.command import run
+from pydib.host.inside import write_inside
 
 
 def prepare_tree(graph: Graph, tree: Path) -> None:
@@ -31,9 +32,7 @@ def prepare_tree(graph: Graph, tree: Path) -> None:
         BlockDeviceError: a mount point is no folder.
     """
     make_mount_points(tree, mount_points(graph))
-    etc = tree / "etc"
-    etc.mkdir(exist_ok=True)
-    (etc / "fstab").write_text(graph.fstab_text(), encoding="utf-8")
+    write_inside(tree, "etc", "fstab", graph.fstab_text())
 
 
 def mount_points(graph: Graph) -> tuple[str, ...]:
