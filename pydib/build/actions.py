@@ -22,6 +22,7 @@ from pydib.host.mount import mounted, unmount_below
 from pydib.host.script import Job, Launcher, end_strays
 from pydib.image.check import aci_manifest, gzip_program
 from pydib.image.pack import pack
+from pydib.masking import Mask
 from pydib.phase.phases import Phase
 from pydib.phase.plan import PACKED_TYPES
 from pydib.recipe import truth
@@ -60,7 +61,7 @@ class Build:
         self.system = stack.enter_context(ExitStack())
         self.disk_stack = stack.enter_context(ExitStack())
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
-        self.tail = Tail(report)
+        self.tail = Tail(report, Mask(self.recipe.hidden))
         self.breaks = breaks_from(self.recipe.environment)
         self.launcher = stack.enter_context(Launcher(self.tail))
         self.layers: NoLayers | Layers = NoLayers()

@@ -23,11 +23,12 @@ from pydib.events import (
     ScriptStarted,
 )
 from pydib.host.script import Ended, Job, Launcher
+from pydib.masking import Mask
 from pydib.runner.source import Sourced, read_answer, source_argv
 
 TARGET_TREE = "/tmp/in_target.d"
 TAIL_LINES = 15
-KEPT_LINES = 20_000
+KEPT_LINES, KEPT_CHARACTERS = 20_000, 4 << 20
 """Of a script's output, for who asks for it later."""
 
 
@@ -96,23 +97,28 @@ class KeepsNothing:
 class Tail:
     """The last lines of output, for the error of a failing script, and all that it printed, up to a limit."""
 
-    def __init__(self, report: Reporter) -> None:
+    def __init__(self, report: Reporter, mask: Mask | None = None) -> None:
         self._report = report
+        self._mask = mask or Mask(())
         self.lines: deque[str] = deque(maxlen=TAIL_LINES)
         self.output: list[str] = []
+        self._kept = 0
 
     def clear(self) -> None:
         """Another script begins."""
         self.lines.clear()
         self.output = []
+        self._kept = 0
 
     def __call__(self, line: str) -> None:
         """Take one line of a script's output and pass it on."""
         if "xtrace" in line or "set +o" in line:  # C-182
             return
+        line = self._mask.text(line)
         self.lines.append(line)
-        if len(self.output) < KEPT_LINES:
+        if len(self.output) < KEPT_LINES and self._kept < KEPT_CHARACTERS:
             self.output.append(line)
+            self._kept += len(line)
         self._report(Output(text=line))
 
 
