@@ -112,6 +112,8 @@ class Launcher:
             if job.capture:
                 os.close(capture_read)
         self.drain()
+        if os.getpid() == 1:
+            _keep_proc()
         return Ended(code=_shell_code(status), seconds=clock.monotonic() - begun, user_seconds=usage.ru_utime,
                      system_seconds=usage.ru_stime, captured=captured)
 

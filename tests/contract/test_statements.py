@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,8 +103,10 @@ def test_builds_lie_in_memory_when_there_is_enough(
     monkeypatch.setattr(actions, "mounted", mount)
     monkeypatch.setattr(actions.machine, "memory_bytes", lambda: memory_gib * GIB)
     (tmp_path / "b").mkdir()
-    with ExitStack() as stack:
-        Rooms(recipe=from_environment(variables, elements=("x",)), stack=stack, report=told.append,
+    (tmp_path / "i").mkdir()
+    with ExitStack() as stack, (tmp_path / "filesystems").open("wb") as numbers:
+        Rooms(order=SimpleNamespace(filesystems=numbers.fileno()),
+              recipe=from_environment(variables, elements=("x",)), stack=stack, report=told.append,
               layout=Layout(build_dir=tmp_path / "b", image_dir=tmp_path / "i")).make_room()
     assert len(mounts) == mounted
     assert bool(told) == warned
