@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pydib.host.keeper_process import Entry
@@ -142,7 +142,7 @@ class Runs(_Told):
     runs: tuple[ScriptRun, ...] = ()
     changes: Changes = field(default_factory=Changes)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[ScriptRun]:
         return iter(self.runs)
 
     def __len__(self) -> int:
