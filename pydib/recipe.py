@@ -15,6 +15,8 @@ QCOW2_COMPRESSIONS = ("zlib", "zstd")
 CHECKSUMS = ("md5", "sha256")
 ASSEMBLE = ("auto", "tree", "device")
 """How the disk is made: from the finished tree, or by copying it onto a block device; auto decides."""
+PARTITION_MAPPERS = ("partx", "kpartx", "loop")
+"""Ways to get devices for partitions: the kernel's own, device-mapper's, loop devices with an offset."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -60,6 +62,7 @@ class Recipe:
     block_device_config: str = ""
     block_size_bytes: int | None = None
     assemble: str = "auto"
+    partition_mapper: str = ""
     secrets: tuple[str, ...] = ()
     most_processes: int = 4096
     elements_path: tuple[Path, ...] = ()
@@ -163,6 +166,14 @@ def assemble(text: str, *, name: str) -> str:
     return text or "auto"
 
 
+def partition_mapper(text: str) -> str:
+    """The one way of mapping partitions that DIB_PARTITION_MAPPER asks for; empty leaves the choice to pydib."""
+    if text and text not in PARTITION_MAPPERS:
+        raise RecipeError(f"there is no way {text!r} to map partitions", where=f"DIB_PARTITION_MAPPER={text}",
+                          hint=f"use one of {', '.join(PARTITION_MAPPERS)}, or leave it empty")
+    return text
+
+
 def number(text: str, *, name: str, unit: str) -> float:
     """A number that a user gave for `name`, in `unit`; decimals are allowed (C-022)."""
     try:
@@ -253,6 +264,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "block_device_config": env.get("DIB_BLOCK_DEVICE_CONFIG", ""),
         "secrets": words(env.get("DIB_SECRETS", "").replace(",", " ")),
         "assemble": assemble(env.get("DIB_ASSEMBLE", ""), name="DIB_ASSEMBLE"),
+        "partition_mapper": partition_mapper(env.get("DIB_PARTITION_MAPPER", "")),
         "docker_target": env.get("DOCKER_TARGET", ""),
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
         "image_name": env.get("IMAGE_NAME") or "image",

@@ -69,6 +69,7 @@ def test_every_option(arguments: list[str], field: str, value: Any) -> None:
     ({"DIB_QUIET": "1"}, "quiet", True),
     ({"OVERWRITE_OLD_IMAGE": "1"}, "overwrite_old_image", True),
     ({"ARCH": "armhf"}, "arch", "armhf"),
+    ({"DIB_PARTITION_MAPPER": "kpartx"}, "partition_mapper", "kpartx"),
 ])
 @pytest.mark.contract("C-014", "C-023", "C-026")
 def test_environment_as_fallback(environment: dict[str, str], field: str, value: Any) -> None:
@@ -87,6 +88,12 @@ def test_options_win_over_the_environment() -> None:
 def test_what_is_refused(arguments: list[str]) -> None:
     with pytest.raises(RecipeError):
         recipe(*arguments)
+
+
+def test_an_unknown_way_to_map_partitions_is_refused_with_those_there_are() -> None:
+    with pytest.raises(RecipeError, match="'dmsetup'") as caught:
+        recipe("x", DIB_PARTITION_MAPPER="dmsetup")
+    assert "partx, kpartx, loop" in caught.value.hint
 
 
 def test_a_wrong_checksum_names_the_variable() -> None:

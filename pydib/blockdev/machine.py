@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydib.blockdev.create.partitions import has_device_mapper
 from pydib.blockdev.filesystem import EXT, FAT
 from pydib.blockdev.graph import Graph
 from pydib.blockdev.nodes import Partitioning
@@ -13,6 +12,7 @@ from pydib.blockdev.tree.kernel import FILLED_BY_KERNEL, PROGRAM
 from pydib.errors import ToolMissing
 from pydib.host.command import find_tool, require_tool, run
 from pydib.host.loop import check_loop_devices
+from pydib.host.mapper import has_device_mapper
 
 LVM_TOOLS = ("pvcreate", "vgcreate", "lvcreate", "vgchange")
 FILESYSTEMS = Path("/proc/filesystems")

@@ -46,6 +46,7 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
     for folder in kept_folders(recipe):
         _make_folder(folder)
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
+        prepared = replace(prepared, warnings=(*prepared.warnings, *places.left))
         wanted = order(prepared, replace(wishes, hidden=recipe.hidden), places)
         return run_isolated("pydib.cli.inside", pickle.dumps(wanted), namespaces=wanted.namespaces,
                             keep=[places.lock, places.filesystems])

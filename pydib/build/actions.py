@@ -270,7 +270,7 @@ class Build:
         self.layout.mount.chmod(0o755)
         disk = self.disk_stack.enter_context(blockdev.assembled(
             self.graph, image_dir=self.layout.image_dir, size_bytes=self.size_bytes, mount_base=self.layout.mount,
-            report=self.report))
+            report=self.report, partition_mapper=self.recipe.partition_mapper))
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
         self.disk_image = disk.main_image
         state_dir = disk_state.state_dir(self.layout.build_dir)

@@ -18,6 +18,7 @@ from pathlib import Path
 from pydib.errors import PydibError
 from pydib.host.command import run
 from pydib.host.loop import drop_partitions
+from pydib.host.mapper import Map, maps_above
 
 SYS_BLOCK = Path("/sys/class/block")
 _LOOP_GET_STATUS64, _LOOP_CLR_FD = 0x4C05, 0x4C01
@@ -44,15 +45,20 @@ def release(folders: Iterable[Path], filesystems: Collection[int], *,
         filesystems: device numbers of filesystems in memory that only this build had.
         bound: tells the loop devices in use.
     """
-    used = list((bound or loops_in_use)())
-    if not used:
-        return ()
-    files = set(_files(folders, {loop.filesystem for loop in used}))
-    gone: list[str] = []
-    for loop in used:
-        if loop.filesystem in filesystems or (loop.filesystem, loop.inode) in files:
-            gone += _free(loop.name)
-    return tuple(gone)
+    return tuple(gone for loop in _of_build(folders, filesystems, bound or loops_in_use) for gone in _free(loop.name))
+
+
+def still_mapped(folders: Iterable[Path], filesystems: Collection[int]) -> tuple[Map, ...]:
+    """The maps that stand on such loop devices: something has them open, such as a mounted filesystem."""
+    return tuple(found for loop in _of_build(folders, filesystems, loops_in_use) for found in maps_above(loop.name))
+
+
+def _of_build(folders: Iterable[Path], filesystems: Collection[int],
+              bound: Callable[[], Iterable[Bound]]) -> Iterator[Bound]:
+    used = list(bound())
+    if used:
+        files = set(_files(folders, {loop.filesystem for loop in used}))
+        yield from (loop for loop in used if loop.filesystem in filesystems or (loop.filesystem, loop.inode) in files)
 
 
 def loops_in_use() -> Iterator[Bound]:

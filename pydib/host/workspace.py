@@ -22,7 +22,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from pathlib import Path
 from pydib.errors import EngineError, ImageError, PydibError
 from pydib.host import leftovers
 from pydib.host.command import run
+from pydib.host.mapper import Map, drop_stale_nodes
 from pydib.host.namespace import MAPPED
 
 BUILD_PREFIX, IMAGE_PREFIX, STAGING_PREFIX = "dib_build.", "dib_image.", ".pydib-"
@@ -43,7 +44,8 @@ PATIENCE = (0.05, 0.2, 0.5, 1.0)
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
     """The directories of one build, and open descriptors: `lock` keeps them from being swept away, on `filesystems`
-    the build writes down device numbers (decimal, a line each) of filesystems in memory, before it uses them."""
+    the build writes down device numbers (decimal, a line each) of filesystems in memory, before it uses them.
+    `left` tells what builds that were killed have left, and what to do about it."""
 
     top: Path
     build_dir: Path
@@ -51,6 +53,7 @@ class Workspace:
     staging_dir: Path
     lock: int
     filesystems: int
+    left: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -61,7 +64,8 @@ def workspace(temporary: Path, output_dir: Path) -> Iterator[Workspace]:
         EngineError: `temporary` cannot be written.
         ImageError: `output_dir` cannot be written.
     """
-    sweep(temporary)
+    left: list[str] = []
+    sweep(temporary, tell=left.append)
     with ExitStack() as stack:
         top, lock = _made_top(stack, temporary.absolute())
         image_dir, staging_dir = _new_name(temporary.absolute(), IMAGE_PREFIX), _new_name(output_dir, STAGING_PREFIX)
@@ -74,7 +78,7 @@ def workspace(temporary: Path, output_dir: Path) -> Iterator[Workspace]:
         build_dir = top / "build"
         build_dir.mkdir(mode=0o700)
         yield Workspace(top=top, build_dir=build_dir, image_dir=image_dir, staging_dir=staging_dir,
-                        lock=lock, filesystems=filesystems)
+                        lock=lock, filesystems=filesystems, left=tuple(left))
 
 
 def _new_name(parent: Path, prefix: str) -> Path:
@@ -125,11 +129,15 @@ def _remove_top(path: Path) -> None:
     path.rmdir()
 
 
-def _release(top: Path) -> None:
-    """Free the loop devices of a build that is over. Only root's builds have any."""
-    if os.geteuid() == 0:
-        numbers = (top / FILESYSTEMS).read_text().split() if (top / FILESYSTEMS).exists() else []
-        leftovers.release([top, *_written_down(top)], {int(number) for number in numbers if number.isdecimal()})
+def _release(top: Path) -> tuple[Map, ...]:
+    """Free the loop devices of a build that is over; gives the maps that stay. Only root's builds have any."""
+    if os.geteuid() != 0:
+        return ()
+    lines = (top / FILESYSTEMS).read_text().split() if (top / FILESYSTEMS).exists() else []
+    folders, numbers = [top, *_written_down(top)], {int(number) for number in lines if number.isdecimal()}
+    leftovers.release(folders, numbers)
+    drop_stale_nodes()
+    return leftovers.still_mapped(folders, numbers)
 
 
 def remove(path: Path) -> None:
@@ -163,18 +171,22 @@ def _remove_by_rm(path: Path) -> None:
         run(*mapped, "rm", "--recursive", "--force", "--one-file-system", "--", path)
 
 
-def sweep(temporary: Path) -> list[Path]:
-    """Remove what builds left that were killed; gives the build directories that went."""
+def sweep(temporary: Path, *, tell: Callable[[str], None] = lambda text: None) -> list[Path]:
+    """Remove what builds left that were killed; gives the build directories that went.
+
+    Args:
+        tell: gets a sentence on what cannot be removed yet. It is tried again the next time.
+    """
     gone = []
     with contextlib.suppress(OSError):
         for path in sorted(temporary.glob(f"{BUILD_PREFIX}{OURS}*")):
             with contextlib.suppress(PydibError, OSError):
-                if _swept(path):
+                if _swept(path, tell):
                     gone.append(path)
     return gone
 
 
-def _swept(path: Path) -> bool:
+def _swept(path: Path, tell: Callable[[str], None]) -> bool:
     """Remove what the marker names, then the directory itself, if it is ours and no longer locked."""
     lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -184,7 +196,10 @@ def _swept(path: Path) -> bool:
         if not (path / MARKER).is_file():
             path.rmdir()  # killed before it wrote anything; not empty: not ours
             return True
-        _release(path)
+        if kept := _release(path):
+            tell(f"a build that was killed left {', '.join(one.name for one in kept)}, which something still uses: see "
+                 f"`fuser -v {kept[-1].device}` and `lsblk`, end that, and the next build removes it")
+            return False
         for other in _written_down(path):
             if other.exists():
                 remove(other)

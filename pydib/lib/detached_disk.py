@@ -22,7 +22,6 @@ from pathlib import Path
 from pydib import blockdev
 from pydib.blockdev import Graph
 from pydib.blockdev.create.mounts import trim
-from pydib.blockdev.create.partitions import NO_UDEV
 from pydib.blockdev.nodes import VolumeGroup
 from pydib.blockdev.state import (
     Params,
@@ -39,6 +38,7 @@ from pydib.errors import BlockDeviceError
 from pydib.events import Reporter
 from pydib.host.command import run
 from pydib.host.loop import backing_file, drop_partitions
+from pydib.host.mapper import NO_UDEV, leave_alone
 from pydib.host.mount import mounts_below, sync_filesystem, unmount
 from pydib.sizes import KIB
 
@@ -83,11 +83,13 @@ _kept: list[object] = []
 
 
 def _hold(devices: Mapping[str, str], mount_base: Path) -> None:
-    """Tell the loop devices to stay from which nothing is mounted."""
+    """Tell the loop devices to stay from which nothing is mounted, and the maps on all of them."""
     sources = [found.source for found in mounts_below(mount_base)]
     for device in devices.values():
-        if _loop_of(device) == device and not any(_loop_of(source) == device for source in sources):
-            _set_autoclear(device, on=False)
+        if _loop_of(device) == device:
+            leave_alone(device)
+            if not any(_loop_of(source) == device for source in sources):
+                _set_autoclear(device, on=False)
 
 
 def _loop_of(device: str) -> str:

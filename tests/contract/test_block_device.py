@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ class Recorded:
         patch.setattr(assemble, "device_bytes", lambda device: SIZE_MIB * MIB)
         patch.setattr(assemble, "run", self.run)
         patch.setattr(lvm, "run", self.run)
+        patch.setattr(lvm, "bound_to_us", lambda *devices: nullcontext())
 
     def run(self, *words: object, **more: object) -> None:
         found = [str(word) for word in words]
@@ -99,7 +100,7 @@ class Recorded:
         self.mounted.append([device, str(target)])
         yield
 
-    def partition_disk(self, disk: Any, stack: object, report: object) -> Mapping[str, str]:
+    def partition_disk(self, disk: Any, stack: object, report: object, *, only: str) -> Mapping[str, str]:
         name = disk.device.removeprefix("/dev/")
         return {slot.name: f"/dev/mapper/{name}p{slot.number}" for slot in disk.table.partitions}
 

@@ -28,7 +28,7 @@ from pydib.blockdev.nodes import (
 from pydib.errors import BlockDeviceError
 from pydib.events import Note, Reporter, Warned
 from pydib.host.command import run
-from pydib.host.loop import attached, device_bytes
+from pydib.host.loop import attached, device_bytes, locked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class AssembledDisk:
 
 @contextmanager
 def assembled(graph: Graph, *, image_dir: Path, size_bytes: int, mount_base: Path,
-              report: Reporter) -> Iterator[AssembledDisk]:
+              report: Reporter, partition_mapper: str = "") -> Iterator[AssembledDisk]:
     """Make and mount everything in `graph`, for as long as the block lasts; the raw files stay afterwards.
 
     When the block, or making things, fails, everything is given back and the raw files are removed.
@@ -63,6 +63,7 @@ def assembled(graph: Graph, *, image_dir: Path, size_bytes: int, mount_base: Pat
         size_bytes: size of the images that have none of their own.
         mount_base: where the root filesystem is mounted; made when it is missing.
         report: gets warnings about the configuration and notes on what is done.
+        partition_mapper: the one way to map partitions, such as `kpartx`; empty for the first that works.
 
     Raises:
         BlockDeviceConfigError: the partitions do not fit.
@@ -75,7 +76,7 @@ def assembled(graph: Graph, *, image_dir: Path, size_bytes: int, mount_base: Pat
         report(Warned(text=warning))
     with ExitStack() as stack:
         work = _Assembly(graph=graph, layouts=layouts, image_dir=image_dir, mount_base=mount_base, report=report,
-                         stack=stack, lvm=Lvm(stack))
+                         stack=stack, lvm=Lvm(stack), partition_mapper=partition_mapper)
         for node in graph.order:
             work.make(node)
         yield work.finished()
@@ -92,10 +93,13 @@ class _Assembly:
     report: Reporter
     stack: ExitStack
     lvm: Lvm
+    partition_mapper: str
     devices: dict[str, str] = field(default_factory=dict)
     images: dict[str, Path] = field(default_factory=dict)
 
     def finished(self) -> AssembledDisk:
+        """Everything is made."""
+        self.lvm.finished()
         main = self.graph.main_image.name
         names = dict.fromkeys(node.name for node in self.graph.nodes
                               if node.name in self.devices and not isinstance(node, PhysicalVolume))
@@ -120,11 +124,13 @@ class _Assembly:
         if table is None:
             raise BlockDeviceError("a partition table was not laid out", where=node.where)
         disk = Disk(image=self.images[node.base], device=self.devices[node.base], table=table)
-        self.devices |= partition_disk(disk, self.stack, self.report)
+        self.devices |= partition_disk(disk, self.stack, self.report, only=self.partition_mapper)
 
     @make.register
     def _(self, node: PhysicalVolume) -> None:
         self.devices[node.name] = self.devices[node.base]
+        if node.base in self.images:  # a partitioned disk is locked already
+            self.stack.enter_context(locked(self.devices[node.base]))
         self.lvm.physical_volume(node, self.devices[node.base])
 
     @make.register

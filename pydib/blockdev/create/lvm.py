@@ -9,9 +9,9 @@ import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from pydib.blockdev.create.partitions import NO_UDEV
 from pydib.blockdev.nodes import LogicalVolume, PhysicalVolume, VolumeGroup
 from pydib.host.command import run
+from pydib.host.mapper import NO_UDEV, bound_to_us
 
 CONFIGURATION = ("activation/udev_sync=0 activation/udev_rules=0 activation/monitoring=0 backup/backup=0 "
                  "backup/archive=0 global/event_activation=0 devices/use_devicesfile=0")
@@ -26,6 +26,7 @@ class Lvm:
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
+        self._bound = ExitStack()
         self._devices: list[str] = []
 
     def physical_volume(self, node: PhysicalVolume, device: str) -> None:
@@ -36,12 +37,18 @@ class Lvm:
     def volume_group(self, node: VolumeGroup, devices: Sequence[str]) -> None:
         """Make a volume group of `devices`."""
         self._stack.callback(self._deactivate, node.name)
+        self._bound = self._stack.enter_context(ExitStack())  # up to that moment
         self._run("vgcreate", *node.options, node.name, *devices)
 
     def logical_volume(self, node: LogicalVolume) -> str:
         """Make a logical volume, and give its device."""
         self._run(*lvcreate_command(node))
         return volume_device(node)
+
+    def finished(self) -> None:
+        """All volumes are made: from now on the kernel takes them down when we are killed. Not before, since
+        lvcreate puts away and takes up again what a thin pool consists of."""
+        self._bound.enter_context(bound_to_us(*self._devices))
 
     def _deactivate(self, group: str) -> None:
         self._run("vgchange", "-an", group)

@@ -13,11 +13,7 @@ from pydib.errors import BlockDeviceError, CommandFailed, ToolMissing
 from pydib.events import Note, Reporter
 from pydib.host.command import find_tool, run
 from pydib.host.loop import add_partition, attached, drop_partitions, locked
-
-DEVICE_MAPPER = Path("/dev/mapper/control")
-NO_UDEV = {"DM_DISABLE_UDEV": "1", "LC_ALL": "C"}
-"""libdevmapper then makes device nodes itself. Waiting for udev would never end in an IPC namespace of our own,
-where udev cannot see the semaphore on which we wait."""
+from pydib.host.mapper import NO_UDEV, bound_to_us, has_device_mapper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,17 +39,20 @@ def write_table(disk: Disk) -> None:
         stdin=sfdisk_script(disk.table).encode())
 
 
-def map_partitions(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, str]:
+def map_partitions(disk: Disk, stack: ExitStack, report: Reporter, *, only: str = "") -> dict[str, str]:
     """Devices for the partitions of `disk`, by partition name, for as long as `stack` is open.
 
     The first way that works is taken: the kernel's own partitions (as partx makes them), device-mapper (kpartx),
     loop devices with an offset. Which one, and why not those before it, goes to `report`.
 
+    Args:
+        only: the one way to try, a key of `WAYS`; empty for all.
+
     Raises:
         BlockDeviceError: no way works.
     """
     refused: list[str] = []
-    for name, way in WAYS.items():
+    for name, way in {name: way for name, way in WAYS.items() if only in ("", name)}.items():
         try:
             with ExitStack() as attempt:
                 found = way(disk, attempt)
@@ -68,15 +67,6 @@ def map_partitions(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, 
                            hint="run on a kernel with device-mapper, or one that allows partitions on loop devices")
 
 
-def has_device_mapper() -> bool:
-    """Whether the kernel has device-mapper and lets us use it. Opening the file loads the module, if there is one."""
-    try:
-        os.close(os.open(DEVICE_MAPPER, os.O_RDWR | os.O_CLOEXEC))
-    except OSError:
-        return False
-    return True
-
-
 def _by_kpartx(disk: Disk, stack: ExitStack) -> dict[str, str]:
     if not has_device_mapper():
         raise Unavailable("this kernel has no device-mapper")
@@ -87,6 +77,7 @@ def _by_kpartx(disk: Disk, stack: ExitStack) -> dict[str, str]:
         _kpartx("-a", disk.device)
     except CommandFailed as problem:
         raise Unavailable(f"kpartx ended with exit code {problem.code}") from None
+    stack.enter_context(bound_to_us(disk.device))
     prefix = f"/dev/mapper/{Path(disk.device).name}p"
     return {slot.name: f"{prefix}{slot.number}" for slot in disk.table.partitions}
 
@@ -123,13 +114,13 @@ def _by_offset(disk: Disk, stack: ExitStack) -> dict[str, str]:
 
 
 WAYS: Mapping[str, Callable[[Disk, ExitStack], dict[str, str]]] = {
-    "partx": _by_kernel, "kpartx": _by_kpartx, "offset loop devices": _by_offset,
+    "partx": _by_kernel, "kpartx": _by_kpartx, "loop": _by_offset,
 }
 """In the order in which they are tried. The kernel drops its own partitions together with the loop device when a
-build is killed; a mapping of kpartx stays, and keeps the loop device with it, so it comes second."""
+build is killed; maps of kpartx have to be told to go, so it comes second."""
 
 
-def partition_disk(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, str]:
+def partition_disk(disk: Disk, stack: ExitStack, report: Reporter, *, only: str = "") -> dict[str, str]:
     """Write the table of `disk` and map its partitions, with udev kept away from the device meanwhile and after.
 
     Raises:
@@ -137,4 +128,4 @@ def partition_disk(disk: Disk, stack: ExitStack, report: Reporter) -> dict[str, 
     """
     stack.enter_context(locked(disk.device))
     write_table(disk)
-    return map_partitions(disk, stack, report)
+    return map_partitions(disk, stack, report, only=only)

@@ -16,12 +16,12 @@ import pytest
 from pydib import blockdev
 from pydib.blockdev import RootDefaults
 from pydib.blockdev.create import partitions
-from pydib.blockdev.create.partitions import has_device_mapper
 from pydib.blockdev.machine import can_mount
 from pydib.errors import BlockDeviceConfigError, BlockDeviceError, CommandFailed, ToolMissing
 from pydib.events import Note, Warned
 from pydib.host import loop
 from pydib.host.command import find_tool, run
+from pydib.host.mapper import has_device_mapper
 from pydib.host.mount import mounts_below, unmount_below
 from pydib.sizes import GIB, MIB
 
@@ -37,9 +37,9 @@ class Bench:
         self.images.mkdir()
         self.events = []
 
-    def assembled(self, graph, size_bytes=512 * MIB):
+    def assembled(self, graph, size_bytes=512 * MIB, **options):
         return blockdev.assembled(graph, image_dir=self.images, size_bytes=size_bytes, mount_base=self.mount_base,
-                                  report=self.events.append)
+                                  report=self.events.append, **options)
 
     def notes(self, kind=Note):
         return [event.text for event in self.events if isinstance(event, kind)]
@@ -175,25 +175,24 @@ def only(monkeypatch, *ways):
 
 
 @pytest.mark.parametrize(("way", "device"), [
-    ("partx", r"/dev/loop\d+p\d"), ("kpartx", r"/dev/mapper/loop\d+p\d"), ("offset loop devices", r"/dev/loop\d+")])
-def test_each_way_of_mapping_does_the_same_and_is_said(bench, monkeypatch, way, device):
+    ("partx", r"/dev/loop\d+p\d"), ("kpartx", r"/dev/mapper/loop\d+p\d"), ("loop", r"/dev/loop\d+")])
+def test_each_way_of_mapping_does_the_same_and_is_said(bench, way, device):
     if way == "kpartx" and not has_device_mapper():
         pytest.skip("this machine has no device-mapper")
-    only(monkeypatch, way)
     graph = graph_of("tables/mbr-primary-then-logical")
-    with bench.assembled(graph) as disk:
+    with bench.assembled(graph, partition_mapper=way) as disk:
         assert all(re.fullmatch(device, found) for found in list(disk.image_block_devices.values())[1:])
         (bench.mount_base / "file").write_text("here")
-    assert re.match(rf"partitions of /dev/loop\d+ are mapped by {way}( \(|$)", bench.notes()[0])
+    assert re.fullmatch(rf"partitions of /dev/loop\d+ are mapped by {way}", bench.notes()[0])
     assert probe(disk.main_image, graph.layouts(512 * MIB)["image0"].extents["root"])["TYPE"] == "ext4"
     assert not list(Path("/dev/mapper").glob("loop*"))
 
 
 def test_why_a_way_of_mapping_was_not_taken_is_said(bench, monkeypatch):
-    only(monkeypatch, "offset loop devices")
+    only(monkeypatch, "loop")
     with bench.assembled(graph_of("tables/mbr-one-bootable-primary")):
         pass
-    assert bench.notes()[0].endswith("are mapped by offset loop devices (partx: not today; kpartx: not today)")
+    assert bench.notes()[0].endswith("are mapped by loop (partx: not today; kpartx: not today)")
 
 
 def test_when_no_way_of_mapping_works_each_reason_is_given(bench, monkeypatch):
