@@ -48,11 +48,21 @@ def command(*arguments: str) -> list[str]:
     return ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "oracle", str(STAND_INS), *program]
 
 
+def mirror() -> str:
+    """The archive that apt on this machine uses; DIB's Debian element would take one of its own."""
+    return _archive("Debian")
+
+
 def security_mirror() -> str:
-    """The security archive that apt on this machine uses; DIB's Debian element would take one of its own."""
+    """The security archive that apt on this machine uses."""
+    return _archive("Debian-Security")
+
+
+def _archive(label: str) -> str:
+    """The first archive of that label in apt's sources; empty when apt knows none."""
     command = ["apt-get", "indextargets", "--format", "$(LABEL) $(REPO_URI)", "Created-By: Packages"]
     listed = subprocess.run(command, text=True, capture_output=True, check=False).stdout
-    found = [line.split()[-1] for line in listed.splitlines() if line.startswith("Debian-Security ")]
+    found = [line.split()[-1] for line in listed.splitlines() if line.split()[:1] == [label]]
     return found[0].rstrip("/") if found else ""
 
 

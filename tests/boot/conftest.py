@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.boot.guest import DISK_GIB, ELEMENTS, Guest, copy_of_checkout
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder boots, or builds a whole distribution for it."""
@@ -51,3 +53,19 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[key]
 
     return build
+
+
+@pytest.fixture(scope="session")
+def guest_image(tmp_path_factory: pytest.TempPathFactory, fixtures: Path) -> Path:
+    """The image of the virtual machine that runs tests which need another kernel than this machine's."""
+    place = tmp_path_factory.mktemp("guest")
+    pydib("build", "-o", place / "guest.qcow2", *ELEMENTS, DIB_RELEASE="bookworm",
+          DIB_IMAGE_SIZE=str(DISK_GIB), ELEMENTS_PATH=str(fixtures / "elements"))
+    return place / "guest.qcow2"
+
+
+@pytest.fixture
+def guest(guest_image: Path, tmp_path: Path) -> Guest:
+    """A virtual machine to run commands in; what they leave in `/job` is in the guest's `place`."""
+    (tmp_path / "job").mkdir()
+    return Guest(image=guest_image, checkout=copy_of_checkout(tmp_path / "checkout"), place=tmp_path / "job")

@@ -49,6 +49,7 @@ def test_dib_is_not_importable_here() -> None:
     pytest.param((*LOGIN_ELEMENTS, "element-manifest", "enable-serial-console"), id="login on mbr", marks=ALL),
 ])
 def test_real_elements_build_and_boot(tmp_path: Path, elements: tuple[str, ...]) -> None:
-    # without its sources from the network: pip's and virtualenv's packages
-    image = build(tmp_path, *elements, DIB_INSTALLTYPE_pip_and_virtualenv="package")
+    # pip's and virtualenv's packages, not their sources from the network; and DIB's dib-python, when it is not told
+    # otherwise, still takes Debian for a system with Python 2 (C-271)
+    image = build(tmp_path, *elements, DIB_INSTALLTYPE_pip_and_virtualenv="package", DIB_PYTHON_VERSION="3")
     assert "reached a login prompt" in pydib("boot", "--timeout", "420", image).stdout
