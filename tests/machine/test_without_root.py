@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.conftest import UserBuilder
+from tests.machine.conftest import Builder, UserBuilder
 from tests.ordinary_user import User, ordinary_user
 
 pytestmark = pytest.mark.machine
@@ -227,3 +227,43 @@ def test_root_of_a_user_namespace_builds_too(user_builder: UserBuilder) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert user_builder.left() == ["disk.raw"]
+
+
+MANY_KINDS = """#!/bin/bash
+set -eu
+mkdir -p /data/deep; echo text > /data/one; ln /data/one /data/deep/hard; ln -s ../one /data/deep/soft
+chown 33:42 /data/one; chmod 4755 /data/one; chown -h 1000:1000 /data/deep/soft; chmod 1777 /data/deep
+touch /data/empty; chown 65534:65534 /data/empty; chmod 0 /data/empty
+"""
+
+
+def _contents(archive: Path) -> dict[str, tuple[object, ...]]:
+    """Every file's kind, mode, owners, size, link, attributes; names that are one file, with one another."""
+    with tarfile.open(archive) as packed:
+        members = {member.name: member for member in packed.getmembers()}
+    first = {name: member.linkname if member.islnk() else name for name, member in members.items()}
+    found: dict[str, tuple[object, ...]] = {}
+    for name, member in members.items():
+        one = members[first[name]]
+        same = sorted(other for other, its_first in first.items() if its_first == first[name])
+        attributes = sorted(key for key in one.pax_headers if "xattr" in key)
+        found[name] = (one.type, member.mode, member.uid, member.gid, one.size, one.linkname, same, attributes)
+    return found
+
+
+def test_root_and_an_ordinary_user_build_the_same_tree(builder: Builder, user_builder: UserBuilder) -> None:
+    found = []
+    for each, mode in ((builder, "device"), (builder, "tree"), (user_builder, "tree")):
+        each.script("kinds", "install.d/50-kinds", MANY_KINDS)
+        each.environment |= {"DIB_ASSEMBLE": mode, "OVERWRITE_OLD_IMAGE": "1"}
+        done = each.run("-t", "raw,tar", "tiny-os", "kinds")
+        assert done.returncode == 0, done.stdout
+        found.append(_contents(each.out / "disk.tar"))
+        listed = subprocess.run(["debugfs", "-R", "ls -l /data", each.out / "disk.raw"], capture_output=True, text=True,
+                                check=True).stdout
+        rows = (line.split() for line in listed.splitlines() if line.strip())
+        found[-1]["in the image"] = tuple(sorted((row[-1], row[1], row[3], row[4], row[5]) for row in rows))
+    device, tree, user = found
+    device.pop("./lost+found", None)
+    assert tree == user
+    assert device == tree
