@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from functools import cache, cached_property
@@ -25,6 +26,7 @@ class Session:
         self._numbers = count(1)
         self._network: Keeper | None = None
         self.layers: dict[object, Path] = {}
+        atexit.register(self.close)  # a run of pytest inside of a test may lose its session
 
     @cached_property
     def keeper(self) -> Keeper:
@@ -56,6 +58,7 @@ class Session:
 
     def close(self) -> None:
         """End the keepers, and remove everything."""
+        atexit.unregister(self.close)
         if self._network is not None:
             self._network.close()
         if "keeper" in self.__dict__:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -43,3 +45,13 @@ def test_an_unknown_element_fails_with_its_name(project):
     result = project.runpytest_inprocess()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*element 'app' not found*"])
+
+
+def test_nothing_is_left_behind_even_where_no_script_ran(pytester, tmp_path):
+    pytester.makepyfile("def test_it(fake_root):\n    fake_root.like('bare')\n    print(fake_root.base.parent)\n")
+    pytester.makeconftest("import sys\ndef pytest_unconfigure(config):\n"
+                          "    sys.modules.pop('pydib.testkit.session', None)  # as pytester does\n")
+    done = pytester.runpytest_subprocess("-s", "-q")
+    done.assert_outcomes(passed=1)
+    session = next(line.strip(".") for line in done.outlines if "pydib-testkit-" in line)
+    assert not Path(session).exists()
