@@ -481,7 +481,7 @@ def _fold(order: Order, elements: Mapping[str, Path]) -> keys.Fold:
     return keys.Fold([
         *((path, f"{{element {name}}}") for name, path in elements.items()),
         *((path, f"{{elements {number}}}") for number, path in enumerate(recipe.elements_path)),
-        (home, "{home}"), (recipe.cwd, "{cwd}"), (paths.lockfiles(recipe.environment), "{lockfiles}"),
+        (home, "{home}"), (paths.lockfiles(recipe.environment), "{lockfiles}"),
         (recipe.image_cache, "{cache}"), (paths.lib_dir(), "{lib}"), (layout.build_dir, "{build}"),
         (layout.image_dir, "{image}"), (order.staging_dir, "{staging}"),
     ])
