@@ -138,7 +138,7 @@ class Layers:
         self._limits = Limits(now=self._begun, max_age=self._recipe.max_age_seconds, offline=self._recipe.offline)
         self.engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
         self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
-        self._fingerprints: dict[str, str] = {}
+        self._fingerprints: dict[str, str] | None = None
         self._programs: dict[bytes, str] = {}
         self._names_kept: tuple[Mapping[str, str] | None, str] = (None, "")
         self._host_env: Mapping[str, str] = {}
@@ -265,8 +265,8 @@ class Layers:
         """Whether the packages of -p must be installed."""
         self._share(env, "/", None)
         self._script_begun = self._at
-        inputs = {**self._shared, "script": "install-packages", "arguments": keys.digest(list(names)),
-                  "tree": self._at}
+        inputs = {**self._shared, **self._outside(), "script": "install-packages",
+                  "arguments": keys.digest(list(names)), "tree": self._at}
         return self._chosen("install-packages", self._choose("install-packages", inputs))
 
     def _chosen(self, script: str, choice: Choice) -> Choice:
@@ -298,15 +298,12 @@ class Layers:
 
     def _inputs_of(self, script: str) -> dict[str, str]:
         path = self._order.layout.hooks / script
-        element = self._plan.owner(script)
         inputs = {
-            **self._shared, "path": script, "tree": self._at, "names": self._names_fact(),
+            **self._shared, **self._outside(), "path": script, "tree": self._at, "names": self._names_fact(),
             "script": self._traced.digest(script), "mode": f"{path.stat().st_mode & 0o7777:04o}",
         }
         if path.is_symlink():
             inputs["link"] = os.readlink(path)
-        if (fingerprint := self._fingerprint(element)):
-            inputs["fingerprint"] = self.store.keep_fact(fingerprint)
         return inputs
 
     def _names_fact(self) -> str:
@@ -382,7 +379,7 @@ class Layers:
             script=script, element=element, phase=self._phase.name, inputs=self._inputs, trace=trace,
             named=keys.named(self._texts(script, trace), self._volatile), before=before, after=self._at,
             not_reusable=objection, created=clock.since_1970(), seconds=ended.seconds, output="",
-            expires=self._phase.where == "host" and "fingerprint" not in self._inputs)
+            expires=self._expires(element))
         self._write_down(outcome, output)
         self._shell_if_wanted(script, self._recipe.shell_after, self._at)
 
@@ -436,12 +433,25 @@ class Layers:
                              for entry in os.scandir(folder) if wanted(entry.name))
         return frozenset(found)
 
-    def _fingerprint(self, element: str) -> str:
-        """What the element says of the outside world; empty when it says nothing."""
-        if element not in self._fingerprints:
-            program = self._elements.get(element, Path("/nonexistent")) / FINGERPRINT
-            self._fingerprints[element] = self._asked_once(program, element) if os.access(program, os.X_OK) else ""
-        return self._fingerprints[element]
+    def _outside(self) -> dict[str, str]:
+        """What all elements of the build say of the outside world, as an input of each script: whoever installs a
+        package sees the archive that another element is made from."""
+        told = "\n".join(dict.fromkeys(filter(None, self._all_fingerprints().values())))
+        return {"fingerprint": self.store.keep_fact(told)} if told else {}
+
+    def _expires(self, element: str) -> bool:
+        """Whether nothing tells when the outcome of a script of `element` is out of date: in root.d its own element
+        must, in the target any element may."""
+        told = self._all_fingerprints()
+        return not (told.get(element) if self._phase.where == "host" else any(told.values()))
+
+    def _all_fingerprints(self) -> Mapping[str, str]:
+        """By element what its fingerprint printed, empty when it failed; asked once in a build."""
+        if self._fingerprints is None:
+            programs = {element: path / FINGERPRINT for element, path in self._elements.items()}
+            self._fingerprints = {element: self._asked_once(program, element) for element, program in programs.items()
+                                  if os.access(program, os.X_OK)}
+        return self._fingerprints
 
     def _asked_once(self, program: Path, element: str) -> str:
         """Elements may share a fingerprint program; it is run once for all of them."""
