@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pydib import clock, paths, recipe, sizes, template
+from pydib.host import workspace
 from pydib.layer.store import Store
 from pydib.layer.upkeep import gc, kept, verify
 
@@ -76,12 +77,15 @@ def verify_(image_cache: Path | None) -> int:
 @click.option("--older-than", metavar="AGE", help="Remove layers that were not used for AGE: 12h, 7d.")
 @click.option("--all", "everything", is_flag=True, help="Remove every layer that no running build uses.")
 def gc_(image_cache: Path | None, max_size: str | None, older_than: str | None, everything: bool) -> None:
-    """Remove layers: what no build can use, and what was not used for longest when there is too much."""
+    """Remove layers: what no build can use, and what was not used for longest when there is too much. Remove, too, the
+    directories, maps and loop devices of builds that were killed."""
     most = 0 if everything else sizes.parse_size(max_size) if max_size else LIMIT_BYTES
     age = 0.0 if everything else recipe.age(older_than, name="--older-than") if older_than else None
     with store_of(image_cache) as store:
         swept = gc(store, most_bytes=most, older_than=age)
     sys.stdout.write(f"{swept.layers} layers and {swept.files} other files removed, "
                      f"{sizes.human_size(swept.freed_bytes)}; {sizes.human_size(swept.left_bytes)} are kept\n")
+    for path in workspace.sweep(paths.temporary(os.environ), tell=lambda text: click.echo(text, err=True)):
+        sys.stdout.write(f"{path} removed, of a build that was killed\n")
     if swept.builds:
         sys.stdout.write(f"{swept.builds} builds are running; what they use is kept\n")

@@ -539,6 +539,20 @@ def test_a_build_that_knows_nothing_of_the_outside_is_good_for_a_day(project: La
     assert sorted(project.build()) == ALL
 
 
+def test_gc_clears_away_what_a_killed_build_left(project: LayeredBuilder) -> None:
+    project.script("second", "post-install.d/20-waits", HEAD + "echo reached\nsleep 1000\n")
+    build = project.start("-t", "tar", *project.names)
+    assert build.stdout is not None
+    assert any("reached" in line for line in build.stdout)
+    build.kill()
+    build.wait()
+    assert [path.name for path in project.temporary.iterdir()] != []
+    code, told = cache(project, "gc")
+    assert code == 0
+    assert "removed, of a build that was killed" in told
+    assert list(project.temporary.iterdir()) == []
+
+
 def test_gc_leaves_what_a_running_build_uses(project: LayeredBuilder) -> None:
     project.script("second", "post-install.d/20-waits", HEAD + "echo reached\nsleep 1000\n")
     argv = project.argv()[:1]
