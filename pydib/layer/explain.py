@@ -83,12 +83,17 @@ def environment_change(old: Mapping[str, str] | None, new: Mapping[str, str] | N
     """`environment DIB_RELEASE: bookworm -> trixie`, and how many others."""
     if old is None or new is None:
         return "the environment changed"
-    changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    changed = sorted((name for name in {*old, *new} if old.get(name) != new.get(name)), key=_what_a_user_knows)
     if not changed:
         return "the environment changed"
     first = changed[0]
     more = f" (and {len(changed) - 1} more: {' '.join(changed[1:4])})" if len(changed) > 1 else ""
     return f"environment {first}: {_value(old.get(first))} -> {_value(new.get(first))}{more}"
+
+
+def _what_a_user_knows(name: str) -> tuple[bool, bool, str]:
+    """Order: variables of the caller's or of environment.d, then what the engine makes of them, then functions."""
+    return name.startswith("BASH_FUNC_"), name.startswith(("IMAGE_ELEMENT", "DIB_ENV", "DIB_ARGS")), name
 
 
 def _value(value: str | None) -> str:

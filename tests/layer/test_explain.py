@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pydib.layer.explain import Now, why_new
+from pydib.layer.explain import Now, environment_change, why_new
 from pydib.layer.records import Outcome, State
 
 FACTS: dict[str, Any] = {
@@ -75,3 +75,9 @@ def test_a_step_more_or_less_before_it() -> None:
 def test_the_closest_of_the_earlier_ones_is_compared() -> None:
     far = replace(BEFORE, inputs={**INPUTS, "script": "s9", "environment": "env3", "mode": "0700"})
     assert why({"environment": "env2"}, earlier=(far, BEFORE)) == "environment DIB_RELEASE: bookworm -> trixie"
+
+
+def test_variables_that_a_user_knows_are_told_before_what_is_made_of_them() -> None:
+    old = {"BASH_FUNC_f%%": "() { a\n}", "IMAGE_ELEMENT": "a", "RELEASE": "x"}
+    new = {"BASH_FUNC_f%%": "() { b\n}", "IMAGE_ELEMENT": "b", "RELEASE": "y"}
+    assert environment_change(old, new) == "environment RELEASE: x -> y (and 2 more: IMAGE_ELEMENT BASH_FUNC_f%%)"
