@@ -16,6 +16,9 @@ from pydib.verify.qemu import Kernel, Machine
 
 pytestmark = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
 
+FIRST_CARD = "52-54-00-12-34-56"
+"""The address that QEMU gives to the first network card; a boot loader that fetched the ramdisk tells it so."""
+
 
 @pytest.mark.contract("C-030", "C-191", "C-195")
 def test_it_starts_and_runs_its_scripts_to_the_last(tmp_path: Path, fixtures: Path) -> None:
@@ -30,6 +33,7 @@ def test_it_starts_and_runs_its_scripts_to_the_last(tmp_path: Path, fixtures: Pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rd.d", "rd.initramfs", "rd.kernel"]
     machine = Machine(memory_mib=2048, accelerator="kvm" if kvm_answer(os.environ).usable else "tcg",
                       kernel=Kernel(path=tmp_path / "rd.kernel", initrd=tmp_path / "rd.initramfs",
-                                    command_line="console=ttyS0"))
+                                    command_line=f"console=ttyS0 BOOTIF=01-{FIRST_CARD}"))
     result = watch(machine, expect="ramdisk: last script on kernel ", timeout_seconds=420)
     assert result.reached, "\n".join(result.tail)
+    assert "obtained the following from dhcp" in "\n".join(result.tail)
