@@ -50,8 +50,8 @@ class User:
 @contextmanager
 def ordinary_user(*, ids: bool = True) -> Iterator[User]:
     """A new user with or without subordinate ids, gone afterwards with all that is theirs."""
-    name = f"pydib-{os.getpid()}{'' if ids else '-few'}"
     place = Path(tempfile.mkdtemp(prefix="pydib-user-", dir="/home"))
+    name = place.name  # nobody else has it, whoever runs tests at the same time, or asks for a second user
     place.chmod(0o755)
     try:
         no_ids = [] if ids else ["-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0"]

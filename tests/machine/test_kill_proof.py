@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -166,10 +167,22 @@ def _processes(disk: Path) -> list[str]:
 
 
 def _settle(disk: Path) -> None:
-    """The kernel needs a moment to end everything of a namespace."""
+    """The kernel needs a moment to end everything of a namespace: a dying process gives up its memory, by which we
+    find it, a little before the files that it has open, the build's lock among them."""
     deadline = time.monotonic() + 10
-    while _processes(disk) and time.monotonic() < deadline:
+    while (_processes(disk) or any(map(_is_locked, disk.iterdir()))) and time.monotonic() < deadline:
         time.sleep(0.01)
+
+
+def _is_locked(folder: Path) -> bool:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _broken(out: Path, whole_bytes: int) -> int:
