@@ -47,14 +47,14 @@ def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recorded:
         monkeypatch.setattr(module, "run", made.run)
     monkeypatch.setattr(assemble, "view", view)
     monkeypatch.setattr(kernel, "mounted", mounted)
-    for name in ("tree/boot/efi/EFI", "tree/var", "images", "work"):
+    for name in ("tree/boot/efi/EFI", "tree/var", "images", "scratch"):
         (tmp_path / name).mkdir(parents=True)
     return made
 
 
 def make(place: Path, layout: str) -> Path:
     graph = blockdev.load((LAYOUTS / f"{layout}.yaml").read_text())
-    return blockdev.assemble_tree(graph, tree=place / "tree", image_dir=place / "images", work_dir=place / "work",
+    return blockdev.assemble_tree(graph, tree=place / "tree", image_dir=place / "images", work_dir=place / "scratch",
                                   size_bytes=2 * GIB, report=lambda event: None)
 
 
@@ -63,7 +63,7 @@ def test_the_recorded_commands_are_run(tmp_path: Path, recorded: Recorded, layou
     image = make(tmp_path, layout)
     assert image == tmp_path / "images/image0.raw"
     assert image.stat().st_size == 2 * GIB
-    assert list((tmp_path / "work").iterdir()) == []
+    assert list((tmp_path / "scratch").iterdir()) == []
     assert "\n".join(recorded.lines) + "\n" == (LAYOUTS / f"{layout}.commands").read_text()
 
 
@@ -75,4 +75,4 @@ def test_after_a_failure_no_image_is_left(tmp_path: Path, recorded: Recorded, mo
     with pytest.raises(BlockDeviceError, match="does not fit into the filesystem mkfs_boot"):
         make(tmp_path, "boot-var-swap")
     assert list((tmp_path / "images").iterdir()) == []
-    assert list((tmp_path / "work").iterdir()) == []
+    assert list((tmp_path / "scratch").iterdir()) == []
