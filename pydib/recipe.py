@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydib import masking, paths, sizes
-from pydib.errors import RecipeError
+from pydib.errors import BlockDeviceConfigError, RecipeError
 
 QCOW2_COMPRESSIONS = ("zlib", "zstd")
 CHECKSUMS = ("md5", "sha256")
@@ -17,6 +17,8 @@ ASSEMBLE = ("auto", "tree", "device")
 """How the disk is made: from the finished tree, or by copying it onto a block device; auto decides."""
 PARTITION_MAPPERS = ("partx", "kpartx", "loop")
 """Ways to get devices for partitions: the kernel's own, device-mapper's, loop devices with an offset."""
+DEFAULT_LAYERS_SIZE = "20GiB"
+"""What layers may take on disk."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -174,20 +176,20 @@ def partition_mapper(text: str) -> str:
     return text
 
 
-def number(text: str, *, name: str, unit: str) -> float:
+def number(text: str, *, name: str, unit: str, example: str = "5") -> float:
     """A number that a user gave for `name`, in `unit`; decimals are allowed (C-022)."""
     try:
         value = float(text)
     except ValueError:
         value = -1.0
     if not 0 < value < 1 << 40:
-        raise RecipeError(f"{name} must be a number of {unit}, not {text!r}", hint=f"for example {name} 5")
+        raise RecipeError(f"{name} must be a number of {unit}, not {text!r}", hint=_example(name, example))
     return value
 
 
-def whole_number(text: str, *, name: str, unit: str) -> int:
+def whole_number(text: str, *, name: str, unit: str, example: str = "5") -> int:
     """A whole number that a user gave for `name`, in `unit`."""
-    value = number(text, name=name, unit=unit)
+    value = number(text, name=name, unit=unit, example=example)
     if value != int(value):
         raise RecipeError(f"{name} must be a whole number of {unit}, not {text!r}")
     return int(value)
@@ -205,8 +207,21 @@ def age(text: str, *, name: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhdw]?)", text.strip())
     if not found:
         raise RecipeError(f"{name} must be a number with s, m, h, d or w behind it, not {text!r}",
-                          hint=f"for example {name} 12h")
+                          hint=_example(name, "12h"))
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def layers_bytes(text: str, *, name: str) -> int:
+    """What layers may take on disk in bytes, as a user gave it for `name`; empty is the default."""
+    try:
+        return sizes.parse_size(text or DEFAULT_LAYERS_SIZE)
+    except BlockDeviceConfigError as problem:
+        raise RecipeError(f"{name}: {problem.what}", hint=_example(name, DEFAULT_LAYERS_SIZE)) from None
+
+
+def _example(name: str, value: str) -> str:
+    """How an option, or a variable, is written."""
+    return f"for example {name}{' ' if name.startswith('-') else '='}{value}"
 
 
 def truth(text: str) -> bool:
@@ -269,7 +284,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
         "image_name": env.get("IMAGE_NAME") or "image",
         "layers": not truth(env.get("PYDIB_NO_CACHE", "")),
-        "layers_bytes": sizes.parse_size(env.get("PYDIB_CACHE_SIZE") or "20GiB"),
+        "layers_bytes": layers_bytes(env.get("PYDIB_CACHE_SIZE", ""), name="PYDIB_CACHE_SIZE"),
     }
     if env.get("DIB_IMAGE_SIZE"):
         fields["image_size_gib"] = number(env["DIB_IMAGE_SIZE"], name="DIB_IMAGE_SIZE", unit="GiB")
@@ -280,7 +295,8 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
     if env.get("DIB_BLOCK_SIZE"):
         fields["block_size_bytes"] = whole_number(env["DIB_BLOCK_SIZE"], name="DIB_BLOCK_SIZE", unit="bytes")
     if env.get("DIB_MAX_PROCESSES"):
-        fields["most_processes"] = whole_number(env["DIB_MAX_PROCESSES"], name="DIB_MAX_PROCESSES", unit="processes")
+        fields["most_processes"] = whole_number(env["DIB_MAX_PROCESSES"], name="DIB_MAX_PROCESSES", unit="processes",
+                                                example="4096")
     if env.get("DIB_MIN_TMPFS"):
         fields["min_tmpfs_gib"] = integer(env["DIB_MIN_TMPFS"], name="DIB_MIN_TMPFS")
     return fields

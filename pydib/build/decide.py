@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydib.build.mode import Assembly, decide_assembly
 from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
-from pydib.errors import ToolMissing
+from pydib.errors import RecipeError, ToolMissing
 from pydib.host import machine, room, sandbox
 from pydib.host.command import require_tool
 from pydib.host.namespace import Namespaces
@@ -138,9 +139,24 @@ def prepare(recipe: Recipe) -> Prepared:
     assembly = decide_assembly(recipe.assemble, graph, entries, phases)
     phases = phases_in_mode(phases, assembly.mode)
     plan = make_plan(recipe, resolution, entries, phases)
+    _check_rebuild_from(recipe.rebuild_from, plan)
     told = (*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases), assembly.warning)
     return Prepared(recipe=recipe, plan=plan, graph=graph, assembly=assembly, wanted=wanted,
                     warnings=tuple(filter(None, told)))
+
+
+def _check_rebuild_from(wanted: str, plan: Plan) -> None:
+    """A slip would hand out again the layers that were to be made anew.
+
+    Raises:
+        RecipeError: the plan has no such script.
+    """
+    scripts = [step.name for step in plan.steps if step.kind == "script" or step.name == "install-packages"]
+    known = {*scripts, *(name.rpartition("/")[2] for name in scripts)}
+    if wanted and wanted not in known:
+        close = difflib.get_close_matches(wanted, sorted(known), n=1)
+        raise RecipeError(f"the plan has no script {wanted!r}", where=f"--rebuild-from {wanted}",
+                          hint=f"did you mean {close[0]}?" if close else "`pydib plan` lists the scripts")
 
 
 def _overrides(resolution: Resolution) -> list[str]:

@@ -17,7 +17,13 @@ from pydib.layer.store import Store
 from pydib.layer.upkeep import gc, kept, verify
 
 FOLDER = "layers"
-LIMIT_BYTES = 20 * sizes.GIB
+
+
+def _most_bytes(max_size: str | None) -> int:
+    """What layers may take: as for builds, if nothing else is asked for."""
+    if max_size:
+        return recipe.layers_bytes(max_size, name="--max-size")
+    return recipe.layers_bytes(os.environ.get("PYDIB_CACHE_SIZE", ""), name="PYDIB_CACHE_SIZE")
 
 
 def store_of(image_cache: Path | None) -> Store:
@@ -73,13 +79,13 @@ def verify_(image_cache: Path | None) -> int:
 
 @command.command("gc")
 @_cache_option
-@click.option("--max-size", metavar="SIZE", help="What layers may take, for example 20GiB (the default).")
+@click.option("--max-size", metavar="SIZE", help="What layers may take (default: $PYDIB_CACHE_SIZE, else 20GiB).")
 @click.option("--older-than", metavar="AGE", help="Remove layers that were not used for AGE: 12h, 7d.")
 @click.option("--all", "everything", is_flag=True, help="Remove every layer that no running build uses.")
 def gc_(image_cache: Path | None, max_size: str | None, older_than: str | None, everything: bool) -> None:
     """Remove layers: what no build can use, and what was not used for longest when there is too much. Remove, too, the
     directories, maps and loop devices of builds that were killed."""
-    most = 0 if everything else sizes.parse_size(max_size) if max_size else LIMIT_BYTES
+    most = 0 if everything else _most_bytes(max_size)
     age = 0.0 if everything else recipe.age(older_than, name="--older-than") if older_than else None
     with store_of(image_cache) as store:
         swept = gc(store, most_bytes=most, older_than=age)

@@ -130,3 +130,27 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert "Broken" not in done.stderr
+
+
+@pytest.mark.parametrize(("wanted", "next_step"), [
+    ("10-tiny-o", "did you mean 10-tiny-os?"), ("install.d/99-x", "`pydib plan` lists the scripts")])
+def test_rebuilding_from_a_script_that_is_not_there_is_refused(
+        shelf: dict[str, str], tmp_path: Path, wanted: str, next_step: str) -> None:
+    """It would hand out again the very layers that were to be made anew."""
+    done = call("pydib", "build", "--no-base", "-o", str(tmp_path / "x"), "--rebuild-from", wanted, "tiny-os", **shelf)
+    assert done.returncode == 1
+    assert f"the plan has no script '{wanted}'" in done.stderr
+    assert next_step in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("words", "variables", "example"), [
+    (["--max-size", "lots"], {}, "--max-size 20GiB"),
+    ([], {"PYDIB_CACHE_SIZE": "lots"}, "PYDIB_CACHE_SIZE=20GiB")])
+def test_a_wrong_size_of_the_cache_is_refused_with_its_name(
+        tmp_path: Path, words: list[str], variables: dict[str, str], example: str) -> None:
+    done = call("pydib", "cache", "gc", "--image-cache", str(tmp_path), *words, **variables)
+    assert done.returncode == 1
+    assert "'lots' is not a size" in done.stderr
+    assert f"for example {example}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
