@@ -241,4 +241,3 @@ def _fstab_line(line: Fstab, found: MountedFilesystem) -> str:
 def _fstab_escaped(text: str) -> str:
     r"""Blanks, tabs and backslashes in octal (fstab(5))."""
     return "".join(f"\\{ord(letter):03o}" if letter in " \t\\" else letter for letter in text)
-

@@ -60,8 +60,6 @@ def _make_folder(path: Path) -> None:
                           hint="set DIB_IMAGE_CACHE and DIB_LOCKFILES to directories that you may write to") from None
 
 
-
-
 def carry_out(order: Order, report: events.Reporter) -> None:
     """Do what the plan says, inside the namespaces."""
     begun = clock.monotonic()

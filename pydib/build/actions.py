@@ -13,7 +13,8 @@ from pydib import blockdev, clock, environment, events, sizes
 from pydib.blockdev import state as disk_state
 from pydib.build.decide import Order
 from pydib.build.finished import Finished
-from pydib.build.layers import Layers, NoLayers, open_layers
+from pydib.build.layers import Layers, open_layers
+from pydib.build.no_layers import NoLayers
 from pydib.build.outputs import publish_outputs, staged
 from pydib.errors import EngineError, RecipeError
 from pydib.host import machine
@@ -381,5 +382,3 @@ _ACTIONS: dict[str, Callable[[Build], None]] = {
     "write-fstab": Build.write_fstab,
     "assemble-disk": Build.assemble_disk,
 }
-
-

@@ -200,5 +200,3 @@ def check_machine(prepared: Prepared) -> None:
     for kind in prepared.outputs:
         check_output(prepared.recipe, kind)
     blockdev.check_machine(prepared.graph, devices=not prepared.in_tree_mode)
-
-

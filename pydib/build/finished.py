@@ -17,7 +17,8 @@ from typing import Any
 
 from pydib import events
 from pydib.build.decide import Order
-from pydib.build.layers import Layers, NoLayers
+from pydib.build.layers import Layers
+from pydib.build.no_layers import NoLayers
 from pydib.build.outputs import publish_made, staged
 from pydib.errors import CommandFailed
 from pydib.host.command import run

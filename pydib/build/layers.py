@@ -18,6 +18,8 @@ from pathlib import Path
 
 from pydib import __version__, clock, events, paths
 from pydib.build.decide import Order
+from pydib.build.fingerprints import Fingerprints
+from pydib.build.no_layers import NoLayers
 from pydib.element.hooks import SCRIPT_NAME, name_regex, scripts_in
 from pydib.errors import ShellEnded
 from pydib.host import machine, overlay
@@ -31,52 +33,12 @@ from pydib.layer.trace import EVERYTHING, Traced
 from pydib.layer.tree import PLACE, Author, Tree
 from pydib.layer.upkeep import gc, sweep
 from pydib.phase.phases import Phase
-from pydib.runner.phase import Choice, KeepsNothing, PhaseRun
+from pydib.runner.phase import Choice, PhaseRun
 from pydib.runner.source import Sourced
 
 LEAST_FREE_BYTES = 1 << 30
 """With less room on the store's disk the build does without layers."""
-FINGERPRINT = "fingerprint"
 _EARLIER_BUILDS = 12
-
-
-class NoLayers(KeepsNothing):
-    """A build without layers: every script runs in a plain directory."""
-
-    active = False
-    skeleton = False
-
-    def hooks_are_made(self) -> None:
-        """Nothing to do."""
-
-    def enter(self, phase: Phase) -> None:
-        """Nothing to do."""
-
-    def leave(self) -> None:
-        """Nothing to do."""
-
-    def ready(self) -> None:
-        """Nothing to do."""
-
-    def settle(self, author: str, phase: str = "") -> None:
-        """Nothing to do."""
-
-    def adopt(self) -> None:
-        """Nothing to do."""
-
-    def choose_packages(self, names: Sequence[str], env: Mapping[str, str]) -> Choice:
-        """They are installed."""
-        return Choice()
-
-    def memo(self, question: str, answer: Callable[[], int]) -> int:
-        """The answer, found out now."""
-        return answer()
-
-    def move_to(self, place: Path) -> None:
-        """Nothing to do."""
-
-    def finish(self, *, failed: bool = False) -> None:
-        """Nothing to do."""
 
 
 def open_layers(order: Order, launcher: Launcher, report: events.Reporter, stack: ExitStack) -> NoLayers | Layers:
@@ -121,7 +83,7 @@ class Layers:
 
     def __init__(self, order: Order, store: Store, launcher: Launcher, report: events.Reporter, stack: ExitStack
                  ) -> None:
-        self._order, self.store, self._launcher, self._report = order, store, launcher, report
+        self._order, self.store, self._report = order, store, report
         self._recipe = order.prepared.recipe
         self._plan = order.prepared.plan
         self._elements = {element.name: element.path for element in self._plan.resolution.elements}
@@ -138,8 +100,7 @@ class Layers:
         self._limits = Limits(now=self._begun, max_age=self._recipe.max_age_seconds, offline=self._recipe.offline)
         self.engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
         self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
-        self._fingerprints: dict[str, str] | None = None
-        self._programs: dict[bytes, str] = {}
+        self._fingerprints = Fingerprints(self._elements, self._recipe.cwd, launcher, report)
         self._names_kept: tuple[Mapping[str, str] | None, str] = (None, "")
         self._host_env: Mapping[str, str] = {}
         self._lines: list[Ran] = []
@@ -436,39 +397,14 @@ class Layers:
     def _outside(self) -> dict[str, str]:
         """What all elements of the build say of the outside world, as an input of each script: whoever installs a
         package sees the archive that another element is made from."""
-        told = "\n".join(dict.fromkeys(filter(None, self._all_fingerprints().values())))
+        told = "\n".join(dict.fromkeys(filter(None, self._fingerprints.told(self._host_env).values())))
         return {"fingerprint": self.store.keep_fact(told)} if told else {}
 
     def _expires(self, element: str) -> bool:
         """Whether nothing tells when the outcome of a script of `element` is out of date: in root.d its own element
         must, in the target any element may."""
-        told = self._all_fingerprints()
+        told = self._fingerprints.told(self._host_env)
         return not (told.get(element) if self._phase.where == "host" else any(told.values()))
-
-    def _all_fingerprints(self) -> Mapping[str, str]:
-        """By element what its fingerprint printed, empty when it failed; asked once in a build."""
-        if self._fingerprints is None:
-            programs = {element: path / FINGERPRINT for element, path in self._elements.items()}
-            self._fingerprints = {element: self._asked_once(program, element) for element, program in programs.items()
-                                  if os.access(program, os.X_OK)}
-        return self._fingerprints
-
-    def _asked_once(self, program: Path, element: str) -> str:
-        """Elements may share a fingerprint program; it is run once for all of them."""
-        text = program.read_bytes()
-        if text not in self._programs:
-            self._programs[text] = self._asked(program, element)
-        return self._programs[text]
-
-    def _asked(self, program: Path, element: str) -> str:
-        """Run the fingerprint program on the host, with the environment of root.d."""
-        ended = self._launcher.run(Job(argv=["bash", "-c", 'exec "$0" >&3', str(program)], env=self._host_env,
-                                       cwd=str(self._recipe.cwd), capture=True))
-        if ended.code:
-            self._report(events.Warned(text=f"the fingerprint of element {element} failed with exit code {ended.code}; "
-                                            "its layers from root.d are good for a day"))
-            return ""
-        return ended.captured.decode("utf-8", "replace").strip()
 
     # the end
 
@@ -504,5 +440,3 @@ def content_of_folder(folder: Path) -> str:
         if path.is_file() and "__pycache__" not in path.parts:
             total.update(f"{path.relative_to(folder)} {path.stat().st_mode:o}\n".encode() + path.read_bytes())
     return total.hexdigest()
-
-

@@ -63,5 +63,3 @@ def publish_made(order: Order, kind: str, report: events.Reporter) -> None:
     if kept:
         report(events.Note(text=f"The old {final.name} is kept as {kept.name}"))
     report(events.ImageWritten(path=str(final), kind=kind, size=final.stat().st_blocks * 512))
-
-

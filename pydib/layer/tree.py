@@ -401,5 +401,3 @@ def _dress(folder: Path, like: Path) -> None:
         if not name.startswith(b"overlay."):
             os.setxattr(folder, name, value)
     os.utime(folder, ns=(info.st_atime_ns, info.st_mtime_ns))
-
-

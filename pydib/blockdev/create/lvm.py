@@ -76,5 +76,3 @@ def volume_device(node: LogicalVolume) -> str:
     """The device of a logical volume: device-mapper doubles hyphens in names."""
     group, name = node.base.replace("-", "--"), node.name.replace("-", "--")
     return f"/dev/mapper/{group}-{name}"
-
-

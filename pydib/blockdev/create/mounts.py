@@ -58,5 +58,3 @@ def make_directories(path: Path) -> None:
     for directory in reversed(missing):
         directory.mkdir()
         directory.chmod(DIRECTORY_MODE)
-
-
