@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -96,7 +97,7 @@ def _build(test: Functional, folder: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="pydib-test-") as place:
         given = os.environ.get("ELEMENTS_PATH", "")
         env = {**os.environ, "break": "after-error", "break_outside_target": "1",
-               "break_cmd": f"cp $TMP_MOUNT_PATH/tmp/{SENTINEL} {place} || true",
+               "break_cmd": f'cp "$TMP_MOUNT_PATH/tmp/{SENTINEL}" {shlex.quote(place)} || true',
                "ELEMENTS_PATH": os.pathsep.join(filter(None, [str(test.path.parent), str(folder.parent), given]))}
         code = run_in_foreground(
             sys.executable, "-c", "from pydib.cli.drop_in import disk_image_create as build; build()",

@@ -105,7 +105,9 @@ def test_test_elements_are_built_and_some_are_to_fail(pydib, tmp_path, fixtures)
         script.chmod(0o755)
         (script.parents[1] / "element-deps").write_text("tiny-os\n")
     (tmp_path / "app/test-elements/succeeds/test-output-formats").write_text("tar tgz\n")
-    code, told = pydib("test", str(tmp_path / "app"), ELEMENTS_PATH=str(fixtures / "elements"), TMPDIR=str(tmp_path))
+    odd = tmp_path / "it's a folder; false"
+    odd.mkdir()
+    code, told = pydib("test", str(tmp_path / "app"), ELEMENTS_PATH=str(fixtures / "elements"), TMPDIR=str(odd))
     assert code == 1
     verdicts = [line for line in told.splitlines() if line.startswith("app/")]
     assert verdicts[0] == "app/breaks: failed with 3"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -44,9 +47,24 @@ def test_nothing_there_and_a_folder(tmp_path: Path) -> None:
         image_file(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(bytes(512))
-    (tmp_path / "x").chmod(0)
-    with pytest.raises(InputError, match="Permission denied"):
-        image_file(tmp_path / "x")
+@contextmanager
+def without_roots_rights() -> Iterator[None]:
+    """Root may read everything: be nobody for a moment."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_file_that_may_not_be_read() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # nobody may enter pytest's
+        os.chmod(folder, 0o755)
+        path = Path(folder, "x")
+        path.write_bytes(bytes(512))
+        path.chmod(0)
+        with without_roots_rights(), pytest.raises(InputError, match="Permission denied") as caught:
+            image_file(path)
+        assert "permissions of the file" in caught.value.hint
