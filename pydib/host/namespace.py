@@ -271,7 +271,6 @@ class _Relay:
             os.close(descriptor)
         return self.child.wait()
 
-
     def _end_orphans(self) -> None:
         """unshare(1) leaves its helpers behind when it fails; the inner process, killed already, may be one too."""
         for pid in set(_children(os.getpid())) - self.others:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydib.errors import InputError
@@ -80,14 +80,12 @@ def blame(store: Store, build: BuildRecord, path: str) -> list[Touch]:
         if what:
             lines = _naming(store.log(output.get(state.made_by, "")), path)
             touches.append(Touch(state=state, what=what, lines=lines))
-    return [replace_first(touch, is_first=number == len(touches) - 1) for number, touch in enumerate(touches)]
+    return [_in_time(touch, first=number == len(touches) - 1) for number, touch in enumerate(touches)]
 
 
-def replace_first(touch: Touch, *, is_first: bool) -> Touch:
+def _in_time(touch: Touch, *, first: bool) -> Touch:
     """The earliest layer that has a path wrote it; later ones changed it."""
-    if touch.what != "changed" or not is_first:
-        return touch
-    return Touch(state=touch.state, what="written", lines=touch.lines)
+    return replace(touch, what="written") if first and touch.what == "changed" else touch
 
 
 def _what(upper: Path, inside: str) -> str:
