@@ -32,9 +32,11 @@ from pydib.layer.store import Store, StoreUnusable
 from pydib.layer.trace import EVERYTHING, Traced
 from pydib.layer.tree import PLACE, Author, Tree
 from pydib.layer.upkeep import gc, sweep
+from pydib.masking import Mask
 from pydib.phase.phases import Phase
 from pydib.runner.phase import Choice, PhaseRun
 from pydib.runner.source import Sourced
+from pydib.runner.target import first_file_with
 
 LEAST_FREE_BYTES = 1 << 30
 """With less room on the store's disk the build does without layers."""
@@ -90,8 +92,9 @@ class Layers:
         self._fold = _fold(order, self._elements)
         parking = order.layout.build_dir / "parking"
         parking.mkdir()
+        self._mask = Mask(self._recipe.hidden)
         self._tree = Tree(store, order.layout.mount, parking, self._fold,
-                          private=[order.layout.build_dir, order.layout.image_dir])
+                          private=[order.layout.build_dir, order.layout.image_dir], objection=self._objection)
         stack.callback(self._tree.close)
         self._tree.open()
         self._stack = stack
@@ -155,6 +158,11 @@ class Layers:
             return  # nothing was done to the tree since scripts were found in the store
         self._at = self._tree.settle(author)
 
+    def _objection(self, changes: Path) -> str:
+        """Why what lies in `changes` may not be kept: a secret, though a later script may remove it from the image."""
+        found = first_file_with(changes, [os.fsencode(value) for value in self._recipe.hidden])
+        return f"/{found} holds a secret" if found else ""
+
     def adopt(self) -> None:
         """What is mounted in the tree now is the engine's."""
         self._tree.adopt()
@@ -201,7 +209,7 @@ class Layers:
         self._beside = self._things_beside()
 
     def _share(self, env: Mapping[str, str], cwd: str, umask: int | None) -> None:
-        variables = keys.variables(env, self._fold, secrets=self._recipe.secrets, salt=self.store.salt)
+        variables = keys.variables(env, self._fold, mask=self._mask, salt=self.store.salt)
         self._volatile = variables.if_named
         here = os.umask(0)
         os.umask(here)
@@ -398,7 +406,8 @@ class Layers:
         """What all elements of the build say of the outside world, as an input of each script: whoever installs a
         package sees the archive that another element is made from."""
         told = "\n".join(dict.fromkeys(filter(None, self._fingerprints.told(self._host_env).values())))
-        return {"fingerprint": self.store.keep_fact(told)} if told else {}
+        fact = keys.concealed(told, self._mask, self.store.salt)
+        return {"fingerprint": self.store.keep_fact(fact)} if told else {}
 
     def _expires(self, element: str) -> bool:
         """Whether nothing tells when the outcome of a script of `element` is out of date: in root.d its own element

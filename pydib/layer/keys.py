@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydib.masking import Mask
+
 FORMAT = 1
 """Goes into every key: another format never meets this one's layers."""
 
@@ -40,6 +42,9 @@ _WHOLE_ENVIRONMENT = re.compile(
     rb"|\bos\.environ\b(?!\s*(?:\[|\.get\b|\.pop\b|\.setdefault\b))|%ENV\b|(?:^|[|;&(`\s])(?:env|set)\s*(?:$|[|>;)`])",
     re.MULTILINE)
 _WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
+
+
+NOTHING_HIDDEN = Mask(())
 
 
 class Fold:
@@ -75,23 +80,26 @@ class Variables:
     if_named: Mapping[str, str]
 
 
-def variables(environment: Mapping[str, str], fold: Fold, *, secrets: Iterable[str] = (), salt: bytes = b""
+def concealed(text: str, mask: Mask, salt: bytes) -> str:
+    """`text`; or, if a secret is in it, a digest of it with `salt`, which differs when the secret does."""
+    if mask.text(text) == text:
+        return text
+    return "secret:" + hmac.new(salt, text.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
+
+
+def variables(environment: Mapping[str, str], fold: Fold, *, mask: Mask = NOTHING_HIDDEN, salt: bytes = b""
               ) -> Variables:
     """The environment as keys and records have it.
 
     Args:
-        secrets: names of variables whose values are written down as a digest with `salt` only.
+        mask, salt: how values with a secret in them are concealed, whichever variable has them.
     """
-    hidden = frozenset(secrets)
     always: dict[str, str] = {}
     if_named: dict[str, str] = {}
     for name, value in environment.items():
         if name in NEVER:
             continue
-        shown = fold.fold(value)
-        if name in hidden:
-            shown = "secret:" + hmac.new(salt, value.encode("utf-8", "surrogateescape"), "sha256").hexdigest()
-        (if_named if name in ONLY_IF_NAMED else always)[name] = shown
+        (if_named if name in ONLY_IF_NAMED else always)[name] = fold.fold(concealed(value, mask, salt))
     return Variables(always=always, if_named=if_named)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,13 +51,16 @@ class Tree:
         parking: an empty directory for mounts on the move.
         fold: writes directories of this build and machine as words.
         private: directories of the build; what is mounted from there cannot be made again by another build.
+        objection: tells why changes, which lie in a directory, may not be kept; an empty text if they may.
     """
 
-    def __init__(self, store: Store, place: Path, parking: Path, fold: keys.Fold, *, private: Sequence[Path]) -> None:
+    def __init__(self, store: Store, place: Path, parking: Path, fold: keys.Fold, *, private: Sequence[Path],
+                 objection: Callable[[Path], str]) -> None:
         self._store = store
         self.place = place
         self._parking = parking
         self._fold = fold
+        self._objection = objection
         self._private = [path.resolve() for path in private]
         self._engines: set[int] = set()
         self._mounts_seen: tuple[bytes, int] = (b"", 0)
@@ -157,6 +160,9 @@ class Tree:
             self._written_ns = ended_ns = clock.since_1970_ns()
             try:
                 remove(self._work.folder / "w")  # and with it hard links of the layer's files
+                if why := self._objection(self._work.upper):
+                    self._mount_again()
+                    return self._stop(why)
                 content = content_of(self._work.upper, Window(begun_ns=self._begun_ns, ended_ns=ended_ns))
                 taken = self._store.take(self._work, self._new_state(
                     content.digest, left, author, upper="u", signature=content.signature,

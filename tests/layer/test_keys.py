@@ -6,6 +6,7 @@ import pytest
 
 from pydib.layer import keys
 from pydib.layer.keys import Fold, named, variables
+from pydib.masking import Mask
 
 NOTHING = Fold([])
 
@@ -51,11 +52,14 @@ def test_who_only_uses_the_words_does_not(text: bytes) -> None:
 
 
 def test_secrets_are_not_written_down() -> None:
-    found = variables({"TOKEN": "hunter2"}, NOTHING, secrets=["TOKEN"], salt=b"salt")
+    mask = Mask(["hunter2", "hunter3"])
+    found = variables({"TOKEN": "hunter2", "URL": "https://me:hunter2@host", "HOME": "/home/hunter2"}, NOTHING,
+                      mask=mask, salt=b"salt")
     assert found.always["TOKEN"].startswith("secret:")
+    assert found.always["URL"].startswith("secret:")  # whichever variable has it
     assert "hunter2" not in str(found)
-    other = variables({"TOKEN": "hunter3"}, NOTHING, secrets=["TOKEN"], salt=b"salt")
-    elsewhere = variables({"TOKEN": "hunter2"}, NOTHING, secrets=["TOKEN"], salt=b"other")
+    other = variables({"TOKEN": "hunter3"}, NOTHING, mask=mask, salt=b"salt")
+    elsewhere = variables({"TOKEN": "hunter2"}, NOTHING, mask=mask, salt=b"other")
     assert len({found.always["TOKEN"], other.always["TOKEN"], elsewhere.always["TOKEN"]}) == 3
 
 

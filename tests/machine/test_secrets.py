@@ -61,3 +61,23 @@ def test_an_image_that_holds_a_secret_is_refused(builder: Builder) -> None:
     assert "the value of a secret (TOKEN) is in the image" in done.stdout
     assert "/etc/app.conf" in done.stdout
     assert builder.left() == []
+
+
+def test_nothing_of_a_secret_is_left_in_the_cache(builder: Builder) -> None:
+    """Neither in what is written down of an environment, nor in a layer, though a later script removes it."""
+    builder.script("asks", "environment.d/50-asks.bash", 'export ASKED="$TOKEN"\n', mode=0o644)
+    builder.script("asks", "install.d/40-before", "#!/bin/bash\necho before >/etc/before\n")
+    builder.script("asks", "install.d/50-writes", '#!/bin/bash\necho "password=$ASKED" >/etc/app.conf\n')
+    builder.script("asks", "install.d/60-uses", "#!/bin/bash\ngrep -c password /etc/app.conf >/etc/used\n"
+                                                "rm /etc/app.conf\n")
+    for _ in range(2):
+        done = builder.run("-t", "tar", "--secret", "TOKEN", "tiny-os", "asks", TOKEN=VALUE,
+                           DIB_URL=f"https://me:{VALUE}@host")
+        assert done.returncode == 0, done.stdout
+        assert "no more layers are kept in this build: /etc/app.conf holds a secret" in done.stdout
+        names = subprocess.run(["tar", "-tf", builder.out / "disk.tar"], capture_output=True, text=True, check=True)
+        assert {"./etc/before", "./etc/used"} <= set(names.stdout.split())
+        assert "./etc/app.conf" not in names.stdout.split()
+    assert "Cached install.d/40-before" in done.stdout
+    assert list((builder.out.parent / "home").rglob("layers/facts/*")) != []
+    assert _files_with_it(builder.out.parent / "home") == []
