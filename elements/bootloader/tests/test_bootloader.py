@@ -274,19 +274,39 @@ def test_what_cannot_be_done_is_said(fake_root, element, env, exit_code, message
     assert run.wrote == ()
 
 
+@pytest.fixture
+def disk_file(fake_root, commands):
+    """Makes a disk as a file, and GRUB's images in the tree as finalise.d leaves them."""
+    def make(name="grub"):
+        fake_root.like("debian-12")
+        fake_root.write(f"/boot/{name}/i386-pc/boot.img", b"B" * SECTOR)
+        fake_root.write(f"/boot/{name}/i386-pc/core.img", b"C" * CORE_BYTES)
+        for tool in ("blkid", "blockdev", "partx"):
+            commands.real(tool)
+        return make_disk(fake_root.path("/image0.raw"), "label: dos\nstart=2048, type=83, bootable\n")
+    return make
+
+
 @pytest.mark.parametrize("name", ["grub", "grub2"])
-def test_in_tree_mode_the_disk_s_file_gets_grub_on_the_build_host(fake_root, commands, element, name):
-    fake_root.like("debian-12")
-    disk = make_disk(fake_root.path("/image0.raw"), "label: dos\nstart=2048, type=83, bootable\n")
-    fake_root.write(f"/boot/{name}/i386-pc/boot.img", b"B" * SECTOR)
-    fake_root.write(f"/boot/{name}/i386-pc/core.img", b"C" * CORE_BYTES)
-    for tool in ("blkid", "blockdev", "partx"):
-        commands.real(tool)
+def test_in_tree_mode_the_disk_s_file_gets_grub_on_the_build_host(fake_root, disk_file, element, name):
+    disk = disk_file(name)
     run = element("bootloader").run("image-file.d/50-bootloader", env=BASE | {
         "IMAGE_FILE": str(disk), "TARGET_ROOT": str(fake_root.path("/"))})
     assert run.ok, run.output
     assert struct.unpack_from("<Q", disk.read_bytes(), 0x5C) == (1,)
     assert disk.read_bytes()[SECTOR:SECTOR + 500] == b"C" * 500
+
+
+def test_a_disk_that_cannot_be_written_leaves_nothing_on_the_build_host(
+        fake_root, disk_file, commands, element, tmp_path):
+    disk = disk_file()
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    commands.on("dd").exits(1).complains("No space left on device")
+    run = element("bootloader").run("image-file.d/50-bootloader", env=BASE | {
+        "IMAGE_FILE": str(disk), "TARGET_ROOT": str(fake_root.path("/")), "TMPDIR": str(scratch)})
+    assert (run.exit_code, "No space left" in run.output) == (1, True), run.output
+    assert list(scratch.iterdir()) == []
 
 
 @pytest.mark.parametrize(("env", "exit_code", "message"), [
