@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from pydib import clock
+from pydib import clock, environment
 from pydib.element.hooks import merge, order_key, scripts_in
 from pydib.element.shelf import Shelf, find_elements
+from pydib.environment import TARGET_PATH
 from pydib.events import ignore
 from pydib.host.keeper import Done, Keeper, KeeperRefused
-from pydib.paths import lib_dir, phases_dir
+from pydib.paths import Layout, lib_dir, phases_dir
 from pydib.phase.phases import Phase, load_phases
+from pydib.recipe import from_environment
 from pydib.runner.hooktree import make_hook_tree
 from pydib.testkit.commands import Call
 from pydib.testkit.fake_root import FakeRoot
@@ -43,7 +45,8 @@ OUR_STEPS = re.compile(
 NO_OVERLAY = re.compile(r"(No such device|Operation not permitted): 'mount overlay")
 """A kernel without overlayfs, or one that does not allow it in a user namespace (before Linux 5.11)."""
 
-TARGET_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+ANSWERS = {"DIB_ROOT_LABEL": "cloudimg-rootfs", "DIB_ROOT_FSTYPE": "ext4", "DIB_BOOT_LABEL": "", "DIB_MOUNTPOINTS": "/"}
+"""What the engine knows of a disk without block-device configuration."""
 
 
 @on_the_real_disk
@@ -167,45 +170,33 @@ class ElementUnderTest:
         return found
 
     def environment(self, phase: str, env: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The variables that scripts of `phase` start with, before environment.d (C-110 to C-121)."""
-        inside = phase in IN_TARGET
-        variables = {**self._engine_environment(), **self.root.env, **(env or {})}
-        base = self.root.base
+        """The variables that scripts of `phase` start with, before environment.d (C-110 to C-121): those of a build,
+        with what the test says on top."""
+        inside, base = phase in IN_TARGET, self.root.base
+        said = {**self.root.env, **(env or {})}
+        variables = {**self._engine_environment(said), **said}
         if inside:
-            variables |= {"PATH": TARGET_PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root"}
-            variables.pop("TMPDIR", None)
+            variables = environment.for_target(variables)
         else:
             mine = str(self.root.commands.host_directory)
-            variables["PATH"] = os.pathsep.join([mine, variables.get("PATH") or TARGET_PATH])
-            variables |= {"BASH_FUNC_die%%": (lib_dir() / "die").read_text().partition("\ndie")[2],
-                          "BASH_FUNC_get_image_element_array%%": "() { echo \"" + self._element_array() + "\"; }"}
+            variables["PATH"] = os.pathsep.join([mine, variables["PATH"]])
+            variables.pop("PS4")  # a trace with the plain prompt: `OUR_STEPS` reads it
         if phase in WITH_TARGET_ROOT:
             variables["TARGET_ROOT"] = str(base / "build/mnt")
         if phase in WITH_BLOCK_DEVICE:
             variables.setdefault("IMAGE_BLOCK_DEVICE", "/dev/pydib-image")
         return variables
 
-    def _engine_environment(self) -> dict[str, str]:
+    def _engine_environment(self, said: Mapping[str, str]) -> dict[str, str]:
+        """What the engine gives to scripts on the host, for a caller who has set what the test says."""
         base = self.root.base
-        names = " ".join(element.name for element in self._elements)
-        return {
-            "ARCH": "amd64", "DIB_ARGS": "", "DIB_BOOT_LABEL": "", "DIB_CHECKSUM": "0", "DIB_DEBUG_TRACE": "0",
-            "DIB_ENV": "", "DIB_IMAGE_CACHE": str(base / "cache"), "DIB_LOCKFILES": str(base / "locks"),
-            "DIB_MIN_TMPFS": "2", "DIB_MOUNTPOINTS": "/", "DIB_NO_TMPFS": "0", "DIB_OFFLINE": "",
-            "DIB_PYTHON_EXEC": sys.executable, "DIB_ROOT_FSTYPE": "ext4", "DIB_ROOT_LABEL": "cloudimg-rootfs",
-            "ELEMENTS_PATH": os.pathsep.join(map(str, self._shelves)), "FS_TYPE": "ext4", "HOME": str(base / "home"),
-            "IMAGE_ELEMENT": names, "IMAGE_ELEMENT_YAML": self._element_yaml(), "IMAGE_NAME": "image",
-            "IMAGE_TYPE": "qcow2", "LC_ALL": "C", "OUT_IMAGE_PATH": "", "PYTHONDONTWRITEBYTECODE": "1",
-            "TMPDIR": str(base / "tmp"), "TMP_BUILD_DIR": str(base / "build"), "TMP_HOOKS_PATH": str(self.hooks),
-            "TMP_IMAGE_DIR": str(base / "image"), "TMP_MOUNT_PATH": str(base / "build/mnt"),
-            "USER": "builder", "_LIB": str(lib_dir()),
-        }
-
-    def _element_yaml(self) -> str:
-        return "{" + ", ".join(f"{element.name}: {element.path}" for element in self._elements) + "}\n"
-
-    def _element_array(self) -> str:
-        return " ".join(f"[{element.name}]={element.path}" for element in self._elements) + " "
+        caller = {
+            "ARCH": "amd64", "DIB_IMAGE_CACHE": str(base / "cache"), "DIB_LOCKFILES": str(base / "locks"),
+            "ELEMENTS_PATH": os.pathsep.join(map(str, self._shelves)), "HOME": str(base / "home"), "PATH": TARGET_PATH,
+            "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(base / "tmp"), "USER": "builder", **said}
+        return environment.for_host(
+            from_environment(caller, elements=(self.name,)), {one.name: one.path for one in self._elements},
+            Layout(build_dir=base / "build", image_dir=base / "image"), python=sys.executable, answers=ANSWERS)
 
     def _enter(self, side: str, folder: str, script: str, arguments: Sequence[str], env: Mapping[str, str],
                network: bool, seconds: int) -> Done:

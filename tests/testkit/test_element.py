@@ -119,3 +119,19 @@ def test_the_steps_of_a_script_are_shown_and_not_ours(fake_root, shelf):
     put(shelf, "e/install.d/10-trace", "#!/bin/bash\nset -x\nf() { echo \"in f\"; }\nx=$(f)\n[[ a == b ]] || echo no\n")
     run = under_test("e", fake_root, shelf).run("install.d/10-trace")
     assert run.output == "++ f\n++ echo 'in f'\n+ x='in f'\n+ [[ a == b ]]\n+ echo no\nno\n"
+
+
+def test_scripts_start_with_the_environment_of_a_build(fake_root, shelf):
+    """Nothing is missing that the engine gives: names to import (C-043), what sudo sets (C-112), the disk (C-206)."""
+    fake_root.like("debian-12")
+    put(shelf, "e/extra-data.d/10-host", "#!/bin/bash\nset -eu\n"
+        '"$DIB_PYTHON_EXEC" -c "import diskimage_builder.paths"\necho "$DIB_BLOCK_DEVICE_PARAMS_YAML"\n')
+    put(shelf, "e/install.d/10-target", '#!/bin/bash\nset -eu\necho "$SUDO_USER $PATH ${PYTHONPATH:-none}"\n'
+        'echo "$DIB_ENV"\n')
+    subject = under_test("e", fake_root, shelf)
+    host = subject.run("extra-data.d/10-host")
+    assert host.ok, host.output
+    assert host.output.endswith("/build/block-device/params.yaml\n")
+    target = subject.run("install.d/10-target", env={"PATH": "/elsewhere", "DIB_X": "a b"})
+    assert target.output.splitlines()[0] == "root /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin none"
+    assert 'declare -x DIB_X="a b"' in target.output
