@@ -126,12 +126,13 @@ def test_scripts_start_with_the_environment_of_a_build(fake_root, shelf):
     fake_root.like("debian-12")
     put(shelf, "e/extra-data.d/10-host", "#!/bin/bash\nset -eu\n"
         '"$DIB_PYTHON_EXEC" -c "import diskimage_builder.paths"\necho "$DIB_BLOCK_DEVICE_PARAMS_YAML"\n')
-    put(shelf, "e/install.d/10-target", '#!/bin/bash\nset -eu\necho "$SUDO_USER $PATH ${PYTHONPATH:-none}"\n'
+    put(shelf, "e/install.d/10-target", '#!/bin/bash\nset -eu\necho "$SUDO_USER $PATH"\n'
         'echo "$DIB_ENV"\n')
     subject = under_test("e", fake_root, shelf)
     host = subject.run("extra-data.d/10-host")
     assert host.ok, host.output
     assert host.output.endswith("/build/block-device/params.yaml\n")
     target = subject.run("install.d/10-target", env={"PATH": "/elsewhere", "DIB_X": "a b"})
-    assert target.output.splitlines()[0] == "root /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin none"
+    assert target.output.splitlines()[0] == "root /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    assert "PYTHONPATH" not in subject.environment("install.d"), "measuring coverage adds its own, the engine none"
     assert 'declare -x DIB_X="a b"' in target.output
