@@ -13,6 +13,7 @@ from pydib.build.mode import Assembly, decide_assembly
 from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
+from pydib.element.unread import unread
 from pydib.errors import RecipeError, ToolMissing
 from pydib.host import machine, room, sandbox
 from pydib.host.command import require_tool
@@ -129,7 +130,7 @@ def prepare(recipe: Recipe) -> Prepared:
     Raises:
         PydibError: anything about elements, phases or the disk that cannot be built.
     """
-    _, wanted, resolution = find_and_resolve(recipe)
+    shelf, wanted, resolution = find_and_resolve(recipe)
     entries = merge(resolution.elements)
     phases = load_phases([paths.phases_dir(), *([recipe.phases_path] if recipe.phases_path else [])])
     choice = blockdev.choose(recipe.block_device_config, elements=[element.path for element in resolution.elements],
@@ -140,7 +141,8 @@ def prepare(recipe: Recipe) -> Prepared:
     phases = phases_in_mode(phases, assembly.mode)
     plan = make_plan(recipe, resolution, entries, phases)
     _check_rebuild_from(recipe.rebuild_from, plan)
-    told = (*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases), assembly.warning)
+    told = (*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases), assembly.warning,
+            *unread(recipe.environment, resolution.elements, shelf))
     return Prepared(recipe=recipe, plan=plan, graph=graph, assembly=assembly, wanted=wanted,
                     warnings=tuple(filter(None, told)))
 

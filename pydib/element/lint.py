@@ -1,4 +1,5 @@
-"""What can be said about an element's files by reading them: the checks of DIB's dib-lint, and their exceptions.
+"""What can be said about an element's files by reading them: the checks of DIB's dib-lint, and their exceptions; and
+that its page tells of its variables.
 
 A file leaves checks out with a line `# dib-lint: disable=NAME NAME`, a project with `ignore = NAME NAME` in section
 `[dib-lint]` of tox.ini; a line is excused from `safe_sudo` and `which` by `dib-lint: NAME` in it.
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import yaml
 
+from pydib.element.variables import GENERAL, named_in, page_of
 from pydib.errors import ElementError
 
 RULES = {
@@ -38,6 +40,7 @@ RULES = {
     "yaml": "YAML files can be read",
     "pkgmap": "pkg-map is JSON",
     "python": "Python files can be read",
+    "variables": "README.rst names every DIB_ variable that a script gives a default",
 }
 """What each rule asks for."""
 
@@ -161,6 +164,10 @@ def _about_element(element: Path) -> Iterator[Finding]:
         yield Finding(path=element, rule="readme", message="there is no README.rst")
     for path in sorted(element.rglob("*.md")):
         yield Finding(path=path, rule="mddocs", message="documentation belongs into README.rst")
+    told = set(re.findall(r"\bDIB_\w+", page_of(element)))
+    for name in sorted(named_in(element).defaults - told - GENERAL):
+        yield Finding(path=element / "README.rst", rule="variables",
+                      message=f"{name} is missing among the variables: what it means, and its default")
 
 
 def _interpreter(file: _File) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -114,3 +115,47 @@ def test_test_elements_are_built_and_some_are_to_fail(pydib, tmp_path, fixtures)
     assert verdicts[1] == "app/should-fail: failed, as it should"
     assert verdicts[2] == "app/succeeds: passed"
     assert "image.tgz" in told
+
+
+def test_an_element_is_shown_with_its_variables(pydib):
+    code, told = pydib("elements", "devuser")
+    assert code == 0
+    assert "variables\n  DIB_DEV_USER_USERNAME (default devuser): The user's name" in told
+    assert "  DIB_DEV_USER_GROUPS (not set): Groups to join" in told
+    variables = json.loads(pydib("elements", "--json", "cloud-init-datasources")[1])["variables"]
+    assert [(each["name"], each["required"]) for each in variables] == [("DIB_CLOUD_INIT_DATASOURCES", True)]
+
+
+def test_elements_are_searched_by_a_word(pydib):
+    code, told = pydib("elements", "--search", "SERIAL")
+    rows = told.splitlines()
+    assert code == 0 and rows[0].startswith("enable-serial-console  ")
+    assert any(row.startswith("bootloader ") and "serial line" in row for row in rows)
+    assert "devuser" not in told
+    assert pydib("elements", "--search", "growroot")[1].splitlines()[0].split()[0] == "growroot"
+    found = json.loads(pydib("elements", "--json", "--search", "serial")[1])["elements"]
+    assert found[0]["name"] == "enable-serial-console" and found[0]["line"]
+
+
+def test_a_search_without_a_result(pydib):
+    code, told = pydib("elements", "--search", "no-such-word")
+    assert code == 1 and told == "no element on ELEMENTS_PATH has 'no-such-word' in its name or README\n"
+    assert pydib("elements", "--search", "x", "devuser")[0] == 2
+
+
+def test_a_default_that_the_page_does_not_tell_is_a_finding(pydib, tmp_path):
+    (tmp_path / "app/environment.d").mkdir(parents=True)
+    (tmp_path / "app/environment.d/10-app").write_text("export DIB_APP_X=${DIB_APP_X:-1}\n")
+    (tmp_path / "app/README.rst").write_text("app\n===\n")
+    code, told = pydib("lint", "app")
+    assert code == 1 and "app/README.rst: DIB_APP_X is missing among the variables" in told
+    (tmp_path / "app/README.rst").write_text("app\n===\n\nVariables\n---------\n\nDIB_APP_X\n    Default: 1.\n")
+    assert pydib("lint", "app") == (0, "1 elements, 0 findings\n")
+
+
+def test_a_variable_that_nothing_reads_is_told_once(pydib):
+    code, told = pydib("plan", "debian-minimal", DIB_DEBIAN_COMPONENT="main")
+    assert code == 0
+    assert told.splitlines()[0] == ("WARNING: DIB_DEBIAN_COMPONENT is set, but no element of this image reads it; "
+                                    "did you mean DIB_DEBIAN_COMPONENTS?")
+    assert "WARNING" not in pydib("plan", "debian-minimal", DIB_DEBIAN_COMPONENTS="main")[1]

@@ -34,6 +34,7 @@ DEFECTS: list[tuple[str, str, str, int, str, int]] = [
     ("pkgmap", "pkg-map", '{"a": }\n', 0o644, "pkg-map", 1),
     ("python", "bin/tool", "#!/usr/bin/env dib-python\nprint 'x'\n", 0o755, "bin/tool", 2),
     ("mddocs", "docs.md", "# x\n", 0o644, "docs.md", 0),
+    ("variables", "environment.d/10-a.bash", "export DIB_A=${DIB_A:-1}\n", 0o644, "README.rst", 0),
 ]
 
 FINE = [
