@@ -7,8 +7,8 @@ The machine-readable place is the section of README.rst whose title ends in "Var
     DIB_DEV_USER_GROUPS, DIB_DEV_USER_SHELL
         ...
 
-The sentence `Default: ....` is the default; `Required.` says that the user must set it. DIB's own form, a list of fields
-(`:Default:`, `:Required:`, `:Description:`) below the name, is read as well.
+The sentence `Default: ....` is the default; `Required.` says that the user must set it. DIB's own form, a list of
+fields (`:Default:`, `:Required:`, `:Description:`) below the name, is read as well.
 """
 
 from __future__ import annotations

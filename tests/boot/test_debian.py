@@ -21,6 +21,8 @@ Image = Callable[..., Path]
 ALL = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
 
 
+@pytest.mark.proves("debian-minimal", "debootstrap", "dpkg", "vm", "bootloader", "block-device-mbr",
+                    "block-device-gpt", "base", how="boot")
 @pytest.mark.parametrize(("release", "elements"), [
     pytest.param("bookworm", (), id="bookworm"),
     pytest.param("trixie", ("block-device-gpt",), id="trixie-gpt"),

@@ -41,6 +41,7 @@ def test_trixie_by_bios_from_a_gpt(tmp_path: Path) -> None:
     check_boots(build(tmp_path, "block-device-gpt", release="trixie"), kernel="/boot/vmlinuz")
 
 
+@pytest.mark.proves("block-device-efi", how="boot")
 @pytest.mark.parametrize("firmware", ["efi", pytest.param("bios", marks=ALL)])
 def test_an_efi_image_is_made_without_a_kernel_that_knows_vfat(tmp_path: Path, firmware: str) -> None:
     image = build(tmp_path, "block-device-efi", release="bookworm")
