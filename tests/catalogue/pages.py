@@ -53,7 +53,7 @@ class Proof:
 
 
 def wanted() -> dict[str, dict[str, str]]:
-    """By list, the elements that there should be and the proof that each needs; ours that are in none under `others`."""
+    """By list, the elements that there should be and the proof that each needs; ours in no list under `others`."""
     lists: dict[str, dict[str, str]] = tomllib.loads(WANTED.read_text(encoding="utf-8"))
     listed = {name for each in lists.values() for name in each}
     lists["others"] = {element.name: "fake root" for element in shelf() if element.name not in listed}
