@@ -63,7 +63,7 @@ class Build:
         self.disk_stack = stack.enter_context(ExitStack())
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
         self.tail = Tail(report, Mask(self.recipe.hidden))
-        self.breaks = breaks_from(self.recipe.environment)
+        self.breaks = breaks_from(self.recipe.environment, secrets=self.recipe.secrets)
         self.launcher = stack.enter_context(Launcher(self.tail))
         self.layers: NoLayers | Layers = NoLayers()
         self.env = environment.for_host(

@@ -39,6 +39,11 @@ class AttachedLauncher(Launcher):
                      user_seconds=usage.ru_utime, system_seconds=usage.ru_stime)
 
 
+def on_terminal() -> bool:
+    """Whether what such a program writes is shown to somebody, and kept nowhere."""
+    return os.isatty(1) and os.isatty(2)
+
+
 def _close(descriptor: int) -> None:
     if descriptor >= 0:
         os.close(descriptor)

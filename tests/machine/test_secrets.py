@@ -54,6 +54,17 @@ def test_the_last_lines_of_a_failing_script_are_masked_too(builder: Builder) -> 
     assert "correct horse" not in done.stderr
 
 
+def test_a_command_at_a_break_point_shows_no_secret_to_a_log(builder: Builder) -> None:
+    builder.script("fails", "post-root.d/50-fails", "#!/bin/bash\nexit 9\n")
+    for point, command in (("before-install", "printenv TOKEN"), ("before-post-root", "printenv TOKEN"),
+                           ("after-error", 'echo "it is $TOKEN"; echo "$TOKEN" >&2')):
+        done = builder.run("--secret", "TOKEN", "tiny-os", "fails", TOKEN=VALUE,
+                           **{"break": point, "break_cmd": command})
+        assert done.returncode == 9
+        assert "correct horse" not in done.stdout
+    assert "it is ***" in done.stdout.splitlines()
+
+
 def test_an_image_that_holds_a_secret_is_refused(builder: Builder) -> None:
     builder.script("leaks", "install.d/50-leaks", '#!/bin/bash\necho "password=$TOKEN" > /etc/app.conf\n')
     done = builder.run("-t", "tar", "--secret", "TOKEN", "tiny-os", "leaks", TOKEN=VALUE)

@@ -147,7 +147,8 @@ CALLER = """
 import os, sys
 from pydib.runner.breaks import Place, breaks_from, stop_at
 place = Place(env=dict(os.environ), cwd="/tmp")
-stop_at("after-root", breaks_from({"break": "after-root"}), place, lambda event: None)
+stop_at("after-root", breaks_from({"break": "after-root"}, secrets=sys.argv[1:]), place,
+        lambda event: sys.argv[1:] and print(event.text, flush=True))
 """
 
 
@@ -159,10 +160,10 @@ def test_the_shell_has_the_callers_streams_when_there_is_no_terminal() -> None:
     assert done.stderr == "aside\n"
 
 
-def test_the_shell_is_on_the_callers_terminal() -> None:
+def test_the_shell_is_on_the_callers_terminal_and_secrets_are_told_to_be_there_too() -> None:
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execv(sys.executable, [sys.executable, "-c", CALLER])
+        os.execv(sys.executable, [sys.executable, "-c", CALLER, "TOKEN"])
     os.write(terminal, b"test -t 0 -a -t 1 -a -t 2 && echo it-is-$((40+2))\nexit\n")
     seen, deadline = b"", time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -174,6 +175,7 @@ def test_the_shell_is_on_the_callers_terminal() -> None:
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     assert b"it-is-42" in seen
+    assert b"not masked: TOKEN can be seen there" in seen
 
 
 @pytest.mark.machine
