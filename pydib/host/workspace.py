@@ -21,6 +21,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -31,7 +32,7 @@ from pydib.errors import EngineError, ImageError, PydibError
 from pydib.host import leftovers
 from pydib.host.command import run
 from pydib.host.mapper import Map, drop_stale_nodes
-from pydib.host.namespace import MAPPED
+from pydib.host.namespace import MAPPED, PASSED_ON
 
 BUILD_PREFIX, IMAGE_PREFIX, STAGING_PREFIX = "dib_build.", "dib_image.", ".pydib-"
 MARKER, FILESYSTEMS = ".pydib-build", ".pydib-filesystems"
@@ -58,7 +59,8 @@ class Workspace:
 
 @contextmanager
 def workspace(temporary: Path, output_dir: Path) -> Iterator[Workspace]:
-    """Make the directories, and remove them in the end, whatever happened.
+    """Make the directories, and remove them in the end, whatever happened. Ctrl-C is heeded after that: it would leave
+    half of them.
 
     Raises:
         EngineError: `temporary` cannot be written.
@@ -67,6 +69,7 @@ def workspace(temporary: Path, output_dir: Path) -> Iterator[Workspace]:
     left: list[str] = []
     sweep(temporary, tell=left.append)
     with ExitStack() as stack:
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, signal.pthread_sigmask(signal.SIG_BLOCK, []))
         top, lock = _made_top(stack, temporary.absolute())
         image_dir, staging_dir = _new_name(temporary.absolute(), IMAGE_PREFIX), _new_name(output_dir, STAGING_PREFIX)
         (top / MARKER).write_text(json.dumps({"directories": [str(image_dir), str(staging_dir)]}))
@@ -77,6 +80,7 @@ def workspace(temporary: Path, output_dir: Path) -> Iterator[Workspace]:
         stack.callback(_release, top)
         build_dir = top / "build"
         build_dir.mkdir(mode=0o700)
+        stack.callback(signal.pthread_sigmask, signal.SIG_BLOCK, PASSED_ON)
         yield Workspace(top=top, build_dir=build_dir, image_dir=image_dir, staging_dir=staging_dir,
                         lock=lock, filesystems=filesystems, left=tuple(left))
 

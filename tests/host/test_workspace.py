@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,27 @@ def test_nothing_is_left_after_an_error(tmp_path: Path) -> None:
         with workspace(tmp_path, tmp_path):
             raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_while_directories_are_removed_is_heeded_afterwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                   number: signal.Signals) -> None:
+    heard = []
+    remove = workspace_module.remove
+
+    def removing(path: Path) -> None:
+        os.kill(os.getpid(), number)
+        assert heard == []
+        remove(path)
+
+    monkeypatch.setattr(workspace_module, "remove", removing)
+    before = signal.signal(number, lambda *_: heard.append(list(tmp_path.iterdir())))
+    try:
+        with workspace(tmp_path, tmp_path) as places:
+            (places.build_dir / "file").touch()
+    finally:
+        signal.signal(number, before)
+    assert heard == [[]]
 
 
 def test_an_output_directory_that_is_missing_is_told_before_the_build(tmp_path: Path) -> None:

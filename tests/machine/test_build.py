@@ -172,6 +172,29 @@ def test_an_interrupted_build_leaves_nothing(builder: Builder, phase: str, how: 
     assert builder.left() == []
 
 
+@pytest.mark.parametrize("more", [1, 3])
+def test_ctrl_c_again_while_the_build_cleans_up_is_safe(builder: Builder, more: int) -> None:
+    """The clean-up takes its time: a daemon does not heed the request to end, and there is a tree on the disk."""
+    alive = builder.out.parent / "alive"
+    os.mkfifo(alive)
+    builder.script("waits", "root.d/60-waits", f"""#!/bin/bash
+(trap '' INT TERM HUP; while :; do sleep 1; done) &
+mkdir -p "$TARGET_ROOT"/srv/{{1..60}}/{{1..60}}
+exec 9>{alive}
+exec sleep 1000
+""")
+    build = builder.start("--no-tmpfs", "tiny-os", "waits")
+    with alive.open("rb") as script:  # waits until the script opens it, too
+        os.killpg(build.pid, signal.SIGINT)
+        assert script.read() == b""  # its end: the clean-up has begun
+    for _ in range(more):
+        os.killpg(build.pid, signal.SIGINT)
+    rest = build.communicate(timeout=30)[0]
+    assert "Traceback" not in rest
+    assert build.returncode == 128 + signal.SIGINT
+    assert builder.left() == []
+
+
 def _wait_for_the_kernel(builder: Builder) -> None:
     deadline = time.monotonic() + 10
     while builder.processes() and time.monotonic() < deadline:
