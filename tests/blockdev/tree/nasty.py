@@ -122,8 +122,8 @@ def entries(tree: Path) -> dict[str, tuple[object, ...]]:
             found[place] = (oct(seen.st_mode), seen.st_uid, seen.st_gid, seen.st_mtime_ns, _content(path, seen),
                             _xattrs(path), seen.st_rdev if stat.S_ISCHR(seen.st_mode) or stat.S_ISBLK(seen.st_mode)
                             else 0, "" if stat.S_ISDIR(seen.st_mode) else seen.st_nlink)
-    return {place: (*facts, tuple(sorted(next((names for names in groups.values() if place in names), []))))
-            for place, facts in found.items() if place != "lost+found"}
+    together = {place: tuple(sorted(names)) for names in groups.values() for place in names}
+    return {place: (*facts, together.get(place, ())) for place, facts in found.items() if place != "lost+found"}
 
 
 def _content(path: Path, seen: os.stat_result) -> object:

@@ -14,13 +14,14 @@ import pytest
 
 from pydib import blockdev
 from pydib.blockdev import Graph
+from pydib.blockdev.nodes import Mkfs
 from pydib.blockdev.tree.assemble import mount_points
-from pydib.host import loop
 from pydib.host.command import run
-from pydib.host.mount import mounted
 from pydib.runner.target import copy_tree
 from pydib.sizes import MIB
+from tests import finished_disk
 from tests.blockdev.tree import nasty
+from tests.finished_disk import Found, cut_out, filesystems, shown
 from tests.ordinary_user import User, ordinary_user
 
 pytestmark = pytest.mark.machine
@@ -102,40 +103,23 @@ class Disks:
     @contextmanager
     def filesystems(self, image: Path) -> Iterator[dict[str, Path]]:
         """Each filesystem mounted by itself, read-only, by its mount point."""
-        extents = self.graph.layouts(SIZE)["image0"].extents
         with ExitStack() as stack:
-            shown = {}
-            for number, found in enumerate(self.graph.filesystems()):
-                if found.filesystem.type == "swap":
-                    continue
-                extent = extents[found.filesystem.base]
-                device = stack.enter_context(loop.attached(image, offset_bytes=extent.offset_bytes,
-                                                           size_bytes=extent.size_bytes))
-                point = self.place / f"shown{number}"
-                point.mkdir(exist_ok=True)
-                shown[found.mount.mount_point] = stack.enter_context(mounted(device, point, options="ro"))
-            yield shown
+            yield {found.mount.mount_point: stack.enter_context(
+                       shown(on_disk(self, image, found.filesystem), self.place / f"shown{number}"))
+                   for number, found in enumerate(self.graph.filesystems()) if found.filesystem.type != "swap"}
 
 
 def check_clean(disks: Disks, image: Path) -> None:
     """The checker of each filesystem finds nothing."""
     for found in disks.graph.filesystems():
-        extent = disks.graph.layouts(SIZE)["image0"].extents[found.filesystem.base]
-        if found.filesystem.type.startswith("ext"):
-            run("e2fsck", "-fn", f"{image}?offset={extent.offset_bytes}")
-            continue
-        own = cut_out(image, extent.offset_bytes, extent.size_bytes)
-        run(*{"xfs": ("xfs_repair", "-n"), "btrfs": ("btrfs", "check"), "vfat": ("fsck.fat", "-n"),
-              "swap": ("swaplabel",)}[found.filesystem.type], own)
-        own.unlink()
+        finished_disk.check_clean(on_disk(disks, image, found.filesystem))
 
 
-def cut_out(image: Path, offset: int, size: int) -> Path:
-    """A filesystem of `image` as a file of its own."""
-    own = image.with_suffix(".part")
-    run("dd", f"if={image}", f"of={own}", "bs=1M", "iflag=skip_bytes,count_bytes", f"skip={offset}", f"count={size}",
-        "conv=sparse", "status=none")
-    return own
+def on_disk(disks: Disks, image: Path, filesystem: Mkfs) -> Found:
+    """Where the disk of that graph has the filesystem."""
+    extent = disks.graph.layouts(SIZE)["image0"].extents[filesystem.base]
+    return Found(disk=image, type=filesystem.type, label=filesystem.label, offset_bytes=extent.offset_bytes,
+                 size_bytes=extent.size_bytes)
 
 
 def superblock(image: Path, offset: int) -> dict[str, str]:
@@ -229,7 +213,7 @@ def test_an_efi_system_partition_needs_no_vfat_in_the_kernel(tmp_path: Path, tre
     image = disks.by_tree()
     check_clean(disks, image)
     extents = disks.graph.layouts(SIZE)["image0"].extents
-    esp = cut_out(image, extents["ESP"].offset_bytes, extents["ESP"].size_bytes)
+    esp = cut_out(next(found for found in filesystems(image) if found.type == "vfat"))
     assert run("mtype", "-i", esp, "::/EFI/loader.efi") == "efi"
     assert "efi" in run("debugfs", "-R", "ls -p /boot", f"{image}?offset={extents['root'].offset_bytes}")
     assert "EFI" not in run("debugfs", "-R", "ls -p /boot/efi", f"{image}?offset={extents['root'].offset_bytes}")
