@@ -72,11 +72,12 @@ _STRIPPED_INSIDE = frozenset({
 
 
 def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, python: str,
-             answers: Mapping[str, str]) -> dict[str, str]:
+             answers: Mapping[str, str], without_root: bool = False) -> dict[str, str]:
     """The environment of scripts outside the target (C-113, C-114, C-120).
 
     `elements` are the paths of all elements by name, in order. `answers` are the block-device variables that are
-    known before the device exists: DIB_ROOT_LABEL, DIB_ROOT_FSTYPE, DIB_BOOT_LABEL, DIB_MOUNTPOINTS.
+    known before the device exists: DIB_ROOT_LABEL, DIB_ROOT_FSTYPE, DIB_BOOT_LABEL, DIB_MOUNTPOINTS. `without_root`
+    tells whether the build runs in a user namespace.
     """
     env = {name: value for name, value in recipe.environment.items() if name not in ("MKFS_OPTS",)}
     mask = Mask(recipe.hidden)
@@ -102,7 +103,7 @@ def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, pyt
         "IMAGE_TYPE": recipe.environment.get("IMAGE_TYPE") or "qcow2",
         "LC_ALL": "C",
         "OUT_IMAGE_PATH": "",
-        "PATH": _host_path(recipe.environment.get("PATH", "")),
+        "PATH": _host_path(recipe.environment.get("PATH", ""), without_root=without_root),
         "PS4": PROMPT_OF_TRACE,
         "PYTHONPATH": ":".join(filter(None, [str(paths.lib_dir() / "python"), recipe.environment.get("PYTHONPATH")])),
         "TMP_BUILD_DIR": str(layout.build_dir),
@@ -151,10 +152,11 @@ def _double_quoted(text: str) -> str:
     return '"' + re.sub(r'([\\"$`])', r"\\\1", text) + '"'
 
 
-def _host_path(given: str) -> str:
+def _host_path(given: str, *, without_root: bool) -> str:
     """The caller's PATH with our `sudo` first, and the system's directories at its end (C-029, C-200)."""
     entries = [entry for entry in given.split(":") if entry] or TARGET_PATH.split(":")
-    entries = [str(paths.tools_dir()), *entries]
+    own = [paths.tools_dir(), *([paths.tools_without_root_dir()] if without_root else [])]
+    entries = [*map(str, own), *entries]
     return ":".join([*entries, *(entry for entry in SYSTEM_BINARIES if entry not in entries)])
 
 

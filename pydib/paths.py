@@ -36,6 +36,11 @@ def tools_dir() -> Path:
     return _PACKAGE / "lib" / "tools"
 
 
+def tools_without_root_dir() -> Path:
+    """The folder that comes next in builds of ordinary users: what is not possible there, done otherwise."""
+    return _PACKAGE / "lib" / "tools-without-root"
+
+
 def home(environment: Mapping[str, str]) -> Path:
     """The caller's home directory."""
     return Path(environment.get("HOME") or os.path.expanduser("~"))

@@ -6,7 +6,8 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 from pydib import blockdev, clock, environment, events, sizes
@@ -68,7 +69,7 @@ class Build:
         self.layers: NoLayers | Layers = NoLayers()
         self.env = environment.for_host(
             self.recipe, {element.name: element.path for element in self.plan.resolution.elements}, self.layout,
-            python=sys.executable, answers=self._answers())
+            python=sys.executable, answers=self._answers(), without_root=machine.in_user_namespace())
         self.disk_variables: dict[str, str] = {}
         self.disk_image: Path | None = None
         self.finished: Finished | None = None
@@ -140,7 +141,8 @@ class Build:
             phase=phase.name, directory=phase.directory, tree=self.layout.hooks,
             seen_as=TARGET_TREE if inside else str(self.layout.hooks), env=env,
             cwd="/" if inside else str(self.recipe.cwd), root=self.layout.mount if inside else None,
-            failure=phase.failure, owner=self.plan.owner, source=self.plan.source)
+            failure=phase.failure, owner=self.plan.owner, source=self.plan.source,
+            around=partial(target.devices_lent, self.layout.mount) if _lends_devices(phase) else nullcontext)
 
     def _environment(self, phase: Phase) -> Mapping[str, str]:
         env = dict(self.env)
@@ -354,6 +356,11 @@ class Build:
         self.disk_image = blockdev.assemble_tree(
             self.graph, tree=self.layout.mount, image_dir=self.layout.image_dir, work_dir=work,
             size_bytes=self.size_bytes, report=self.report)
+
+
+def _lends_devices(phase: Phase) -> bool:
+    """Whether scripts may run programs of a tree that has no /dev, which only root could fill."""
+    return phase.where == "host" and "TARGET_ROOT" in phase.variables and machine.in_user_namespace()
 
 
 def _counted(names: Sequence[str]) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydib import blockdev, paths
 from pydib.blockdev import Graph, RootDefaults
-from pydib.build.mode import Assembly, decide_assembly
+from pydib.build.mode import IMAGE_FILE_PHASE, Assembly, decide_assembly, script_that_needs_loops
 from pydib.element.hooks import merge
 from pydib.element.resolve import Resolution, resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
@@ -142,7 +142,8 @@ def prepare(recipe: Recipe) -> Prepared:
     plan = make_plan(recipe, resolution, entries, phases)
     _check_rebuild_from(recipe.rebuild_from, plan)
     told = (*_overrides(resolution), *choice.warnings, *_unknown_breaks(recipe, phases), assembly.warning,
-            *unread(recipe.environment, resolution.elements, shelf))
+            *unread(recipe.environment, resolution.elements, shelf),
+            "" if machine.is_root() else _warning_without_root(script_that_needs_loops(entries, phases)))
     return Prepared(recipe=recipe, plan=plan, graph=graph, assembly=assembly, wanted=wanted,
                     warnings=tuple(filter(None, told)))
 
@@ -180,12 +181,26 @@ def root_defaults(recipe: Recipe) -> RootDefaults:
                         metadata_csum=recipe.environment.get("DIB_RELEASE") != "trusty")
 
 
+def _warning_without_root(clause: str) -> str:
+    return clause and (f"{clause}, which needs loop devices, and only root has those: should it fail there, build as "
+                       "root, or take an element that bootstraps its system, such as debian-minimal")
+
+
 def _check_without_root(prepared: Prepared) -> None:
     if not prepared.in_tree_mode:
         raise ToolMissing(f"this build needs a block device, since {prepared.assembly.reason}, and only root has those",
                           where=f"user {machine.user_name()}",
-                          hint="build it as root, or leave out what needs the device; --assemble tree tries without")
+                          hint="build it as root, or leave out what needs the device; --assemble tree tries without"
+                               + "".join(_hidden_elements(prepared)))
     sandbox.check_ids()
+
+
+def _hidden_elements(prepared: Prepared) -> Iterator[str]:
+    """A clause for each of our elements that would do without a device, and that another one stands before."""
+    for element in prepared.plan.resolution.elements:
+        for path in element.overrides:
+            if path.parent == paths.elements_dir() and (path / f"{IMAGE_FILE_PHASE}.d").is_dir():
+                yield f"; {path} needs none, but {element.path} stands before it in ELEMENTS_PATH"
 
 
 def check_machine(prepared: Prepared) -> None:

@@ -28,6 +28,8 @@ _DEVICE_WORDS = re.compile(
     rb"|\b(?:chattr|mkswap|fallocate|btrfs|xfs_[a-z]+|tune2fs|resize2fs|e2label)\b")
 """Words that mean: this script asks for, or changes, what the tree is mounted from; or it needs the very filesystem
 that the image will have, as flags of files and swap files without holes do."""
+_LOOP_WORDS = re.compile(rb"\bextract-image\b|\blosetup\b|\bkpartx\b|\bqemu-nbd\b")
+"""Words that mean: this script opens disk images by the kernel, as DIB's bin/extract-image does with cloud images."""
 _VARIABLE = re.compile(rb"\bIMAGE_BLOCK_DEVICES?\b")
 _MOST_BYTES = 1 << 18
 
@@ -82,6 +84,17 @@ def script_that_needs_a_device(entries: Sequence[Entry], phases: Sequence[Phase]
         word = _word_in(entry.source, _DEVICE_WORDS if top in late else _VARIABLE)
         if word:
             return f"{entry.target} of element {entry.element} uses {word}"
+    return ""
+
+
+def script_that_needs_loops(entries: Sequence[Entry], phases: Sequence[Phase]) -> str:
+    """The first script on the host that may use loop devices before there is a disk, as a clause; empty without one."""
+    early = {phase.directory for phase in phases[:_creation(phases)] if phase.where == "host"}
+    for entry in entries:
+        if not entry.is_dir and entry.target.split("/")[0] in early:
+            word = _word_in(entry.source, _LOOP_WORDS)
+            if word:
+                return f"{entry.target} of element {entry.element} uses {word}"
     return ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -45,6 +46,7 @@ class PhaseRun:
         failure: the build's exit code when a script fails, None for the script's own (C-027).
         owner: tells which element brought a path of the hook tree.
         source: tells from which file.
+        around: what surrounds each script that runs.
     """
 
     phase: str
@@ -57,6 +59,7 @@ class PhaseRun:
     failure: int | None = None
     owner: Callable[[str], str] = field(default=lambda target: "", repr=False)
     source: Callable[[str], str] = field(default=lambda target: "", repr=False)
+    around: Callable[[], AbstractContextManager[None]] = field(default=nullcontext, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +190,9 @@ def _run_script(run: PhaseRun, name: str, sourced: Sourced, reason: str, launche
     element = run.owner(target)
     tail.clear()
     report(ScriptStarted(phase=run.phase, script=target, element=element, reason=reason))
-    ended = launcher.run(Job(argv=[f"{run.seen_as}/{target}"], env=sourced.env, cwd=sourced.cwd, root=run.root,
-                             umask=sourced.umask))
+    with run.around():
+        ended = launcher.run(Job(argv=[f"{run.seen_as}/{target}"], env=sourced.env, cwd=sourced.cwd, root=run.root,
+                                 umask=sourced.umask))
     report(ScriptFinished(phase=run.phase, script=target, element=element, exit_code=ended.code,
                           seconds=ended.seconds))
     if ended.code != 0 and sourced.errexit:

@@ -92,6 +92,25 @@ def system_mounts(root: Path) -> Iterator[None]:
 
 
 @contextmanager
+def devices_lent(root: Path) -> Iterator[None]:
+    """The host's /dev in a target that has a /dev and nothing in it, for as long as the block lasts.
+
+    Only root can make device nodes. Programs that scripts of root.d run in the target by chroot(8) would not have even
+    /dev/null, and the first to write there would leave a file in its place.
+    """
+    place = root / "dev"
+    if place.is_symlink() or not place.is_dir() or any(os.scandir(place)):
+        yield
+        return
+    before = [found.target for found in mounts_below(root)]
+    mount("/dev", place, options="rbind")
+    try:
+        yield
+    finally:
+        unmount_below(place, keep=before)
+
+
+@contextmanager
 def hook_tree_inside(tree: Path, root: Path, *, has_place: bool = False) -> Iterator[None]:
     """The hook tree, read-only, at /tmp/in_target.d of the target (C-140).
 

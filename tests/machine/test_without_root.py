@@ -85,6 +85,38 @@ echo "SEEN $(cat /proc/[0-9]*/comm | sort -u | tr '\\n' ' ')"
     assert set(seen.split()[1:]) <= {"python3", "50-look", "cat", "sort", "tr", "bash"}
 
 
+def test_scripts_of_root_can_furnish_the_tree_and_run_programs_in_it(user_builder: UserBuilder) -> None:
+    """As the scripts of DIB's debian-minimal do it, and others; nothing of it stays in the tree."""
+    user_builder.script("furnish", "root.d/50-furnish", """#!/bin/bash
+set -eux
+in_target() { sudo chroot "$TARGET_ROOT" /bin/sh -c "$1"; }
+in_target 'echo lost >/dev/null; test -c /dev/null; head -c 1 /dev/urandom >/dev/null'
+sudo mount -t proc none $TARGET_ROOT/proc
+sudo mount -o ro -t sysfs none $TARGET_ROOT/sys
+trap "sudo umount $TARGET_ROOT/proc; sudo umount $TARGET_ROOT/sys" EXIT
+in_target 'test -e /proc/self/exe; test -d /sys/kernel; ! touch /sys/x'
+sudo mount --bind /dev $TARGET_ROOT/dev
+in_target 'test -c /dev/zero; test -d /dev/pts'
+sudo umount $TARGET_ROOT/dev
+sudo mount -t devpts -o newinstance,ptmxmode=0666 devpts $TARGET_ROOT/dev/pts
+in_target 'test -c /dev/pts/ptmx; test -c /dev/null'
+mount -t nothing none $TARGET_ROOT/tmp && exit 1
+umount $TARGET_ROOT/tmp && exit 1
+true
+""")
+    user_builder.script("furnish", "root.d/60-furnish", """#!/bin/bash
+set -eu
+[ -z "$(ls -A "$TARGET_ROOT/proc")$(ls -A "$TARGET_ROOT/sys")" ]
+grep -F "$TARGET_ROOT/" /proc/self/mountinfo | grep -v "$TARGET_ROOT/dev" && exit 1
+chroot "$TARGET_ROOT" /bin/sh -c 'test -c /dev/null'
+""")
+    done = user_builder.run("-t", "tar", "tiny-os", "furnish")
+    assert done.returncode == 0, done.stdout
+    assert any(line.startswith("mount: ") and "mnt/tmp" in line for line in done.stdout.splitlines())
+    with tarfile.open(user_builder.out / "disk.tar") as packed:
+        assert [name for name in packed.getnames() if name.startswith("./dev/")] == []
+
+
 @pytest.mark.parametrize("phase", ["root", "post-root", "cleanup"])
 def test_the_host_is_read_only_for_scripts_and_stays_so(user_builder: UserBuilder, phase: str) -> None:
     """Also for one that tries to change it back: the mounts belong to an outer user namespace."""
@@ -128,6 +160,22 @@ def test_a_block_device_is_refused_before_the_build_begins(user_builder: UserBui
     assert "--assemble tree" in done.stdout
     assert "Running hooks" not in done.stdout
     assert user_builder.left() == []
+
+
+def test_an_element_that_needs_a_device_and_hides_ours_that_needs_none_is_named(user_builder: UserBuilder) -> None:
+    user_builder.script("bootloader", "finalise.d/50-bootloader", '#!/bin/bash\ngrub-install "$IMAGE_BLOCK_DEVICE"\n')
+    done = user_builder.run("-t", "raw", "tiny-os", "bootloader")
+    assert done.returncode == 1
+    ours = user_builder.user.library / "elements/bootloader"
+    assert f"{ours} needs none, but {user_builder.elements}/bootloader stands before it" in done.stdout
+
+
+def test_a_script_that_may_need_loop_devices_is_named_before_the_build_begins(user_builder: UserBuilder) -> None:
+    user_builder.script("cloud", "root.d/90-cloud", '#!/bin/bash\n[ ! -e /x ] || "$TMP_HOOKS_PATH/bin/extract-image"\n')
+    done = user_builder.run("-t", "tar", "tiny-os", "cloud")
+    assert done.returncode == 0, done.stdout
+    before, _, _ = done.stdout.partition("Running hooks")
+    assert "WARNING: root.d/90-cloud of element cloud uses extract-image, which needs loop devices" in before
 
 
 def test_files_of_every_owner_go_with_a_failing_build(user_builder: UserBuilder) -> None:
