@@ -146,6 +146,15 @@ def test_the_build_hosts_name_servers_are_forgotten(fake_root, element):
     assert debootstrap.run("root.d/99-forget-build-host").removed == ()
 
 
+def test_dev_is_empty_in_the_image(fake_root, element):
+    """Only root may make devices, and builds of others shall come to the same image."""
+    fake_root.like("debian-12")
+    for name in ("/dev/console", "/dev/pts/0"):
+        fake_root.write(name, "")
+    assert element("debootstrap").run("root.d/99-forget-build-host").ok
+    assert fake_root.tree("/dev") == []
+
+
 def test_host_name_and_interfaces(fake_root, element):
     fake_root.like("debian-12")
     fake_root.write("/etc/hostname", "buildhost\n", mode=0o755)
