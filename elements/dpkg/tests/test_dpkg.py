@@ -249,6 +249,14 @@ def test_each_kernel_gets_its_initramfs_once(dpkg, fake_root, asked, made):
     assert not fake_root.exists("/var/lib/dib-initramfs")
 
 
+def test_the_build_hosts_disks_are_not_written_down_in_the_image(dpkg, fake_root, commands):
+    fake_root.write("/boot/vmlinuz-new", "")
+    fake_root.mkdir("/lib/modules/new")
+    fake_root.write("/var/lib/dib-initramfs/asked", "-c -k new\n")
+    commands.on("update-initramfs").does('echo "kept in $BLKID_FILE"')
+    assert "kept in /dev/null" in dpkg.run("finalise.d/40-initramfs").output
+
+
 def test_update_initramfs_is_back_before_it_is_used(dpkg, fake_root, commands):
     commands.on("dpkg-divert", "--listpackage").prints("LOCAL")
     fake_root.write("/usr/sbin/update-initramfs", "stand-in", mode=0o755)
