@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -463,3 +464,96 @@ def test_the_fingerprint_is_the_state_of_the_archives(fake_root, element):
     state.write_text("#!/bin/bash\necho the state\n")
     state.chmod(0o755)
     assert under_test.run_with("fingerprint", side="host").output == "the state\n"
+
+
+DRACUT = """\
+#!/bin/bash
+# Acts dracut-install: copies the modules whose text names no other, and notes the call.
+echo called >> /calls
+while [ $# -gt 0 ]; do
+    case "$1" in -D) to=$2 ;; --kerneldir) from=$2 ;; esac
+    shift
+done
+for module in "$from"/*.ko; do
+    if ! grep -q unwanted "$module" && [ ! -e "$to$module" ]; then
+        mkdir -p "$to${module%/*}"
+        cp --preserve=mode,timestamps "$module" "$to$module"
+    fi
+done
+[ ! -e /complains ] || echo "something is missing"
+"""
+DRACUT_ARGUMENTS = ("/usr/lib/dracut/dracut-install", "-D", "/initramfs", "--kerneldir", "/lib/modules/6",
+                    "--firmwaredirs", "/lib/firmware", "-o", "-m", "=drivers")
+
+
+@pytest.fixture
+def drivers(dpkg, fake_root):
+    """Has the drivers of an empty initramfs found; gives how often dracut-install itself ran, and the outcome."""
+    fake_root.write("/usr/lib/dracut/dracut-install", DRACUT, mode=0o755)
+    fake_root.write("/lib/modules/6/wanted.ko", "a driver")
+    fake_root.write("/lib/modules/6/other.ko", "unwanted")
+    fake_root.mkdir("/var/cache/dib-initramfs/new")
+    fake_root.mkdir("/quickly")
+
+    def ask():
+        fake_root.write("/calls", "")
+        shutil.rmtree(fake_root.path("/initramfs"), ignore_errors=True)
+        fake_root.mkdir("/initramfs")
+        for path in fake_root.tree("/quickly"):
+            fake_root.remove(path)
+        run = dpkg.run_with("initramfs/remember", *DRACUT_ARGUMENTS, side="target", env={"QUICKLY_SCRATCH": "/quickly"})
+        assert run.ok, run.output
+        return fake_root.read("/calls").count("called"), fake_root.tree("/initramfs")
+
+    return ask
+
+
+def test_drivers_for_an_initramfs_are_found_out_once(drivers, fake_root):
+    first = drivers()
+    assert first[0] == 1 and "/initramfs/lib/modules/6/wanted.ko" in first[1]
+    assert drivers() == (0, first[1])
+    fake_root.write("/etc/hostname", "another")
+    assert drivers() == (0, first[1]), "what has nothing to do with it"
+
+
+@pytest.mark.parametrize("changed", [
+    {"/lib/modules/6/wanted.ko": "unwanted"}, {"/lib/modules/6/new.ko": "one more"},
+    {"/etc/modprobe.d/x.conf": "blacklist wanted"}, {"/lib/firmware/wanted.bin": ""},
+    {"/usr/lib/dracut/dracut-install": DRACUT + "# another version\n"}])
+def test_drivers_are_found_out_again_when_what_they_depend_on_changes(drivers, fake_root, changed):
+    drivers()
+    for path, text in changed.items():
+        fake_root.write(path, text, mode=0o755 if "dracut" in path else 0o644)
+    again = drivers()
+    assert again[0] == 1
+    assert ("/initramfs/lib/modules/6/wanted.ko" in again[1]) == ("unwanted" not in changed.values())
+    assert drivers() == (0, again[1])
+
+
+def test_drivers_that_something_was_said_about_are_not_noted(drivers, fake_root):
+    fake_root.write("/complains", "")
+    assert [drivers()[0], drivers()[0]] == [1, 1]
+
+
+def test_failing_dracut_install_fails(drivers, dpkg, fake_root):
+    drivers()
+    fake_root.write("/usr/lib/dracut/dracut-install", "#!/bin/sh\nexit 5\n", mode=0o755)
+    run = dpkg.run_with("initramfs/remember", *DRACUT_ARGUMENTS, side="target", env={"QUICKLY_SCRATCH": "/quickly"})
+    assert run.exit_code == 5
+
+
+def test_notes_about_drivers_are_kept_on_the_build_host(dpkg, fake_root, cache):
+    kept = cache.parent.parent / "initramfs"
+    fake_root.mkdir("/var/lib/dib-initramfs")
+    run = dpkg.run("pre-finalise.d/40-lend-initramfs-notes")
+    assert run.called("mount", "--bind", str(kept)) and run.called("mount", "-o", "remount,bind,ro")
+    for name in ("whole/after", "half/files"):
+        fake_root.write(f"/var/cache/dib-initramfs/new/{name}", "")
+    assert dpkg.run("cleanup.d/30-keep-initramfs-notes").ok
+    assert [path.name for path in kept.iterdir()] == ["whole"]
+    assert not fake_root.exists("/var/cache/dib-initramfs")
+    assert not dpkg.run("cleanup.d/30-keep-initramfs-notes").called("umount")
+
+
+def test_without_an_initramfs_no_notes_are_lent(dpkg, cache):
+    assert not dpkg.run("pre-finalise.d/40-lend-initramfs-notes").called("mount")
