@@ -31,6 +31,8 @@ that the image will have, as flags of files and swap files without holes do."""
 _LOOP_WORDS = re.compile(rb"\bextract-image\b|\blosetup\b|\bkpartx\b|\bqemu-nbd\b")
 """Words that mean: this script opens disk images by the kernel, as DIB's bin/extract-image does with cloud images."""
 _VARIABLE = re.compile(rb"\bIMAGE_BLOCK_DEVICES?\b")
+_REMOVAL = re.compile(rb"^\s*(?:sudo\s+)?rm\s[^;&|]*$")
+"""A line that only removes files: what a device would have left behind, as DIB's element vm does."""
 _MOST_BYTES = 1 << 18
 
 
@@ -104,7 +106,7 @@ def _creation(phases: Sequence[Phase]) -> int:
 
 
 def _word_in(path: Path, pattern: re.Pattern[bytes]) -> str:
-    """The first match of `pattern` in a file of text, lines of comment left out; empty without one."""
+    """The first match of `pattern` in a file of text, comments and removals left out; empty without one."""
     try:
         with path.open("rb") as file:
             text = file.read(_MOST_BYTES)
@@ -112,5 +114,5 @@ def _word_in(path: Path, pattern: re.Pattern[bytes]) -> str:
         return ""
     if b"\0" in text:
         return ""
-    lines = (line for line in text.splitlines() if not line.lstrip().startswith(b"#"))
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith(b"#") and not _REMOVAL.match(line))
     return next((found[0].decode() for found in map(pattern.search, lines) if found), "")

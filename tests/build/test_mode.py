@@ -57,6 +57,7 @@ def test_our_own_images_are_made_from_the_tree() -> None:
     ("cleanup.d/10-late", "blkid /dev/loop0", "blkid"),
     ("finalise.d/50-menu", "grub2-mkconfig -o /boot/grub2/grub.cfg", "grub2-mkconfig"),
     ("finalise.d/50-menu", "update-grub", "update-grub"),
+    ("finalise.d/50-last", "rm -f x; losetup -d x", "losetup"),
     ("finalise.d/50-swap", "fallocate -l 1G /swapfile", "fallocate"),
     ("cleanup.d/50-flag", 'chattr +i "$TARGET_ROOT/etc/resolv.conf"', "chattr"),
     ("helpers/tool", "grub --device=$IMAGE_BLOCK_DEVICE", "IMAGE_BLOCK_DEVICE"),
@@ -70,6 +71,7 @@ def test_a_script_that_means_the_block_device_gets_one(shelf: Path, name: str, t
 @pytest.mark.parametrize(("name", "text"), [
     ("README.rst", "Sets IMAGE_BLOCK_DEVICE aside."),
     ("finalise.d/50-comment", "# IMAGE_BLOCK_DEVICE is not used here"),
+    ("finalise.d/50-tidy", "    sudo rm -f /dev/mapper/loop*_part1"),
     ("install.d/50-early", "update-grub || true; blkid"),
     ("finalise.d/50-like-it", "MY_IMAGE_BLOCK_DEVICE_X=1; echo relosetup"),
     ("static/usr/sbin/tool", "blkid"),

@@ -235,6 +235,17 @@ def test_package_lists_do_not_stay_in_the_image(fake_root, element, env, left):
     assert fake_root.tree("/var/lib/apt/lists") == left
 
 
+@pytest.mark.parametrize(("may", "told"), [("exit 0", "could not be bootstrapped from"),
+                                          ("exit 1", "apt-get install mmdebstrap")])
+def test_debootstrap_without_the_right_to_make_devices(bootstrap, commands, may, told):
+    commands.missing("mmdebstrap")
+    commands.on("unshare", "debootstrap").exits(7)
+    commands.on("mknod").does(may)
+    run = bootstrap.run("root.d/08-debootstrap", env=STABLE)
+    assert run.exit_code == 7
+    assert told in run.output
+
+
 def test_keyring_and_further_arguments_reach_mmdebstrap(bootstrap):
     env = STABLE | {"DIB_APT_KEYRING": "/k.gpg", "DIB_MMDEBSTRAP_EXTRA_ARGS": "--aptopt=x --verbose"}
     run = bootstrap.run("root.d/08-debootstrap", env=env)

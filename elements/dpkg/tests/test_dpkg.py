@@ -315,7 +315,7 @@ def test_initramfs_tools_library_is_quickened(dpkg, fake_root, commands):
     commands.fake("unshare")
     commands.on("unshare").does('shift; "$@"')
     commands.fake("mount")
-    commands.on("mount", "--bind").does('cp "$2" "$3"')
+    commands.on("mount", "--bind", "-n").does('cp "$3" "$4"')
     commands.on("update-initramfs").does(f'. {path}; echo "lines: $(manual_add_modules | wc -l)"')
     run = dpkg.run_with("initramfs/quickly", "update-initramfs", "-u", side="target")
     assert run.ok, run.output
