@@ -192,7 +192,6 @@ def _check_without_root(prepared: Prepared) -> None:
                           where=f"user {machine.user_name()}",
                           hint="build it as root, or leave out what needs the device; --assemble tree tries without"
                                + "".join(_hidden_elements(prepared)))
-    sandbox.check_ids()
 
 
 def _hidden_elements(prepared: Prepared) -> Iterator[str]:
@@ -214,6 +213,7 @@ def check_machine(prepared: Prepared) -> None:
         require_tool(tool, why="the build runs in its own namespaces")
     if not machine.is_root():
         _check_without_root(prepared)
+    sandbox.check_ids()
     for kind in prepared.outputs:
         check_output(prepared.recipe, kind)
     blockdev.check_machine(prepared.graph, devices=not prepared.in_tree_mode)

@@ -39,6 +39,7 @@ class Facts:
         helpers: of newuidmap and newgidmap, those that are there and set-user-ID (or have capabilities).
         installed: of the two, those that are there at all.
         uids, gids: how many subordinate ids the user has.
+        mapped: how many user and group ids there are in this namespace, the lesser of both (user_namespaces(7)).
     """
 
     user: str
@@ -53,6 +54,7 @@ class Facts:
     installed: tuple[str, ...] = ("newgidmap", "newuidmap")
     uids: int = IDS_NEEDED
     gids: int = IDS_NEEDED
+    mapped: int = 2**32 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,7 @@ def _for_root(facts: Facts) -> Iterator[Obstacle]:
     if not facts.capabilities >> CAP_SYS_ADMIN & 1:
         yield Obstacle(what="this root may not make mounts and namespaces: it lacks CAP_SYS_ADMIN, as in a container",
                        remedy="docker run --privileged; or --cap-add SYS_ADMIN with --security-opt apparmor=unconfined")
+    yield from _too_few_mapped(facts)
     yield from _a_filter(facts)
 
 
@@ -109,9 +112,19 @@ def _inside(facts: Facts) -> Iterator[Obstacle]:
     yield from _a_filter(facts)
 
 
+def _too_few_mapped(facts: Facts) -> Iterator[Obstacle]:
+    if facts.mapped < IDS_NEEDED:
+        yield Obstacle(what=f"this container has {facts.mapped} user or group ids, and images need {IDS_NEEDED}",
+                       remedy="give whoever starts the container subordinate ids, as root of the machine: usermod "
+                              "--add-subuids 100000-165535 --add-subgids 100000-165535 USER; then start it anew")
+
+
 def missing_ids(facts: Facts) -> tuple[Obstacle, ...]:
-    """Too few subordinate ids: unshare(1) maps what there is without a word, and the build fails later."""
-    counts = {} if facts.root else {"uid": facts.uids, "gid": facts.gids}
+    """Too few ids: unshare(1) maps what there is without a word, and the build fails later; so does one in a container
+    that has too few."""
+    if facts.root:
+        return tuple(_too_few_mapped(facts))
+    counts = {"uid": facts.uids, "gid": facts.gids}
     return tuple(
         Obstacle(what=f"{facts.user} has {count} subordinate {kind}s (/etc/sub{kind}) and needs {IDS_NEEDED}",
                  remedy=f"as root: usermod --add-sub{kind}s 100000-165535 {facts.user}")
@@ -128,7 +141,7 @@ def _a_filter(facts: Facts) -> Iterator[Obstacle]:
 def explained(*, what: str) -> SandboxError:
     """An error with all that stands in the way. In a user namespace, whose root we are, that is less."""
     known = facts()
-    found = tuple(_inside(known)) if known.root and in_user_namespace() else obstacles(known)
+    found = (*_too_few_mapped(known), *_inside(known)) if known.root and in_user_namespace() else obstacles(known)
     if not found:
         return SandboxError(what, hint="`pydib doctor` tells what this machine lacks")
     return SandboxError("\n    ".join([f"{what}:", *(one.what for one in found)]),
@@ -142,7 +155,9 @@ def check_ids() -> None:
         SandboxError: with every obstacle that was found.
     """
     known = facts()
-    if known.uids < IDS_NEEDED or known.gids < IDS_NEEDED or len(known.helpers) < 2:
+    if known.root and known.mapped < IDS_NEEDED:
+        raise explained(what="the root of this container cannot build")
+    if not known.root and (known.uids < IDS_NEEDED or known.gids < IDS_NEEDED or len(known.helpers) < 2):
         raise explained(what=f"{known.user} cannot build without root here")
 
 
@@ -158,7 +173,14 @@ def facts(*, proc: Path = Path("/proc"), etc: Path = Path("/etc")) -> Facts:
         chrooted=_is_chroot(proc), masked=_masked(proc),
         installed=tuple(name for name, path in found.items() if path),
         helpers=tuple(name for name, path in found.items() if path and _has_rights(path)),
-        uids=granted(etc / "subuid", user, number), gids=granted(etc / "subgid", user, number))
+        uids=granted(etc / "subuid", user, number), gids=granted(etc / "subgid", user, number),
+        mapped=min(_mapped(proc / "self" / name) for name in ("uid_map", "gid_map")))
+
+
+def _mapped(file: Path) -> int:
+    """How many ids the rows of a map have together (user_namespaces(7)); all when the kernel has no such file."""
+    rows = file.read_text().splitlines() if file.exists() else []
+    return sum(int(row.split()[2]) for row in rows) if rows else 2**32 - 1
 
 
 def _settings(proc: Path) -> dict[str, str]:

@@ -37,6 +37,7 @@ def test_a_plain_machine_has_no_obstacles() -> None:
     (replace(ABLE, masked=("/proc/acpi", "/proc/kcore")), "parts of /proc are masked (/proc/acpi, /proc/kcore)",
      "unmask=ALL"),
     (replace(ABLE, seccomp=True), "a seccomp filter", "seccomp=unconfined"),
+    (replace(ROOT, mapped=1), "this container has 1 user or group ids", "usermod --add-subuids"),
     (replace(ROOT, capabilities=0xA80425FB), "lacks CAP_SYS_ADMIN", "docker run --privileged"),
 ])
 def test_each_obstacle_is_named_with_what_mends_it(facts: Facts, what: str, remedy: str) -> None:
@@ -65,6 +66,8 @@ def proc(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "self/status").write_text(STATUS)
     (tmp_path / "self/mountinfo").write_text(MOUNTS_IN_DOCKER)
+    (tmp_path / "self/uid_map").write_text("0 1000 1\n1 100000 65535\n")
+    (tmp_path / "self/gid_map").write_text("0 1000 1\n1 100000 999\n")
     (tmp_path / "sys/user/max_user_namespaces").write_text("0\n")
     return tmp_path
 
@@ -74,6 +77,7 @@ def test_facts_of_a_container(proc: Path) -> None:
     assert known.settings == {"max_user_namespaces": "0"}
     assert (known.capabilities, known.seccomp, known.no_new_privileges) == (0xA80425FB, True, True)
     assert known.masked == ("/proc/acpi", "/proc/bus")
+    assert known.mapped == 1000
     assert not known.chrooted
 
 

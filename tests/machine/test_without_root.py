@@ -277,6 +277,19 @@ def test_root_of_a_user_namespace_builds_too(user_builder: UserBuilder) -> None:
     assert user_builder.left() == ["disk.raw"]
 
 
+def test_root_of_a_container_with_one_id_is_told_how_to_get_more(user_builder: UserBuilder) -> None:
+    """As in a rootless container whose user has no subordinate ids."""
+    pydib = user_builder.command("from pydib.cli.main import run; run()")
+    one_id = [*pydib[:pydib.index("--") + 1], "unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork",
+              "--mount-proc", *pydib[pydib.index("--") + 1:]]
+    for words in (["doctor"], ["build", "--no-base", "-t", "tar", "-o", str(user_builder.out / "disk"), "tiny-os"]):
+        done = subprocess.run([*one_id, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "this container has 1 user or group ids, and images need 65536" in done.stdout + done.stderr
+        assert "usermod --add-subuids 100000-165535" in done.stdout + done.stderr
+    assert user_builder.left() == []
+
+
 MANY_KINDS = """#!/bin/bash
 set -eu
 mkdir -p /data/deep; echo text > /data/one; ln /data/one /data/deep/hard; ln -s ../one /data/deep/soft
