@@ -91,20 +91,20 @@ def own_disk(tmp_path: Path) -> Iterator[Path]:
 def test_root_s_builds(builder: Builder, own_disk: Path) -> None:
     builder.environment |= {"TMPDIR": str(own_disk), "OVERWRITE_OLD_IMAGE": "1"}
     sweep = [sys.executable, "-c", SWEEP, str(own_disk)]
-    _kill_many("root", builder, sweep, own_disk)
+    _kill_many("root", builder, sweep, own_disk, Path(builder.environment["HOME"]) / ".cache")
 
 
 def test_an_ordinary_user_s_builds(user_builder: UserBuilder, own_disk: Path, user: User) -> None:
     user_builder.environment |= {"TMPDIR": str(own_disk), "OVERWRITE_OLD_IMAGE": "1"}
     sweep = user.argv(*user.python(SWEEP), own_disk)
-    _kill_many("user", user_builder, sweep, own_disk)
+    _kill_many("user", user_builder, sweep, own_disk, user.home / ".cache")
 
 
 SWEEP = "import sys, pathlib; from pydib.host.workspace import sweep; sweep(pathlib.Path(sys.argv[1]))"
 """What the next build does first."""
 
 
-def _kill_many(who: str, builder: Builder, sweep: list[str], disk: Path) -> None:
+def _kill_many(who: str, builder: Builder, sweep: list[str], disk: Path, cache: Path) -> None:
     builder.script("owners", "root.d/50-owners", '#!/bin/bash\nmkdir -p "$TARGET_ROOT/x"\n'
                    'touch "$TARGET_ROOT/x/y"\nchown -R 7:7 "$TARGET_ROOT/x"\nchmod 0 "$TARGET_ROOT/x"\n')
     modes = ("tree", "device") if who == "root" else ("tree",)
@@ -133,12 +133,19 @@ def _kill_many(who: str, builder: Builder, sweep: list[str], disk: Path) -> None
         left["loops"] += sum(loop.filesystem == disk.stat().st_dev for loop in loops_in_use())
         left["mounts"] += Path("/proc/self/mountinfo").read_text().count(f" {disk}/")
         left["outputs that are not whole"] += _broken(builder.out, sizes[mode])
+    _seconds(builder, modes[0], BUILDS)
+    left["leases and work of layers"] = len(_at_work(cache))
     counts = ", ".join(f"{left[name]} {name}" for name in (
-        "mounts", "loops", "processes", "directories", "outputs that are not whole"))
+        "mounts", "loops", "processes", "directories", "outputs that are not whole", "leases and work of layers"))
     figures.append(f"killed builds ({who}): {BUILDS}, of which {ends['finished']} had finished; "
                    f"swept: {swept} directories; left then: {counts}")
     assert not +left, figures[-1]
     assert ends["ended early"] > BUILDS / 2
+
+
+def _at_work(cache: Path) -> list[Path]:
+    """What running builds have in the store of layers, and killed ones leave there until the next build."""
+    return [*cache.glob("image-create/layers/leases/*"), *cache.glob("image-create/layers/w/*.*")]
 
 
 def _seconds(builder: Builder, mode: str, number: int) -> float:
