@@ -80,13 +80,22 @@ def _files(folders: Iterable[Path], filesystems: Collection[int]) -> Iterator[tu
     """The regular files in `folders`, where it lies on one of `filesystems` at all."""
     for folder in folders:
         with suppress(OSError):
-            if folder.stat().st_dev not in filesystems:
-                continue
-            for place, _, names in os.walk(folder):
-                for name in names:
-                    with suppress(OSError):
-                        info = os.lstat(os.path.join(place, name))
-                        yield info.st_dev, info.st_ino
+            if folder.stat().st_dev in filesystems:
+                yield from _files_below(str(folder))
+
+
+def _files_below(top: str) -> Iterator[tuple[int, int]]:
+    """As os.walk goes, which in Python 3.11 cannot go down a thousand folders."""
+    folders = [top]
+    while folders:
+        with suppress(OSError), os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                    continue
+                with suppress(OSError):
+                    info = entry.stat(follow_symlinks=False)
+                    yield info.st_dev, info.st_ino
 
 
 def _free(loop: str) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pydib.errors import CommandFailed, EngineError
+from pydib.host import kernel
 from pydib.host.command import run
 from pydib.host.inside import folder_inside, is_inside
 from pydib.host.machine import in_user_namespace
@@ -93,7 +94,7 @@ def system_mounts(root: Path) -> Iterator[None]:
 
 @contextmanager
 def devices_lent(root: Path) -> Iterator[None]:
-    """The host's /dev in a target that has a /dev and nothing in it, for as long as the block lasts.
+    """The devices of the host's /dev in a target that has a /dev and nothing in it, for as long as the block lasts.
 
     Only root can make device nodes. Programs that scripts of root.d run in the target by chroot(8) would not have even
     /dev/null, and the first to write there would leave a file in its place.
@@ -103,11 +104,27 @@ def devices_lent(root: Path) -> Iterator[None]:
         yield
         return
     before = [found.target for found in mounts_below(root)]
-    mount("/dev", place, options="rbind")
     try:
+        _lend_devices(place)
         yield
     finally:
         unmount_below(place, keep=before)
+
+
+def _lend_devices(place: Path, host: Path = Path("/dev")) -> None:
+    """A folder in memory, so that what is removed or made there is not the host's, with the host's devices in it."""
+    kernel.mount("tmpfs", place, fstype="tmpfs", data="mode=0755,size=1m")
+    for entry in sorted(os.scandir(host), key=lambda entry: entry.name):
+        inside = place / entry.name
+        if entry.is_symlink():
+            inside.symlink_to(os.readlink(entry.path))
+        elif entry.is_dir():
+            inside.mkdir()
+        elif stat.S_ISCHR(entry.stat().st_mode):
+            inside.touch()
+            kernel.mount(entry.path, inside, flags=kernel.MS_BIND)
+    if (place / "pts").is_dir():
+        kernel.mount("devpts", place / "pts", fstype="devpts", data="gid=5,mode=620,ptmxmode=666")
 
 
 @contextmanager

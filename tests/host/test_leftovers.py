@@ -38,6 +38,16 @@ def test_volumes_go_before_the_partitions_that_they_lie_on(tmp_path: Path, kerne
     assert [words[-1] for words in kernel] == ["vg-root", "loop7p1"]
 
 
+def test_a_file_below_more_folders_than_python_recurses_is_found(tmp_path: Path, kernel: list[tuple[str, ...]]) -> None:
+    deep = tmp_path / "/".join(["d"] * 1200)
+    subprocess.run(["mkdir", "-p", deep], check=True)
+    (deep / "image0.raw").touch()
+    info = (deep / "image0.raw").stat()
+    used = [Bound(name="loop7", filesystem=info.st_dev, inode=info.st_ino)]
+    assert leftovers.release([tmp_path], set(), bound=lambda: used)
+    subprocess.run(["rm", "-r", tmp_path / "d"], check=True)
+
+
 def test_a_filesystem_in_memory_is_known_by_its_number(tmp_path: Path, kernel: list[tuple[str, ...]]) -> None:
     used = [Bound(name="loop7", filesystem=4711, inode=2)]
     assert leftovers.release([tmp_path], {4711}, bound=lambda: used)

@@ -94,7 +94,11 @@ mount -t tmpfs tmpfs "$TARGET_ROOT/a b"; mount -t tmpfs tmpfs "$TMP_BUILD_DIR/c"
         "root.d/50-moves": 'mv "$TMP_MOUNT_PATH" "$TMP_BUILD_DIR/elsewhere"'}),
     *(Case(name=f"makes /{folder} a link to the host", code=1, scripts=link_of(folder),
            says=(f"/{folder} of the target is a link that leads out of it",))
-      for folder in ("etc", "tmp", "proc", "dev")),
+      for folder in ("etc", "tmp", "proc")),
+    Case(name="makes /dev a link to the host", who=ROOT_ONLY, code=1, scripts=link_of("dev"),
+         says=("/dev of the target is a link that leads out of it",)),
+    Case(name="takes away the devices that it was lent", who=USER_ONLY, code=1, says=("Device or resource busy",),
+         scripts={"root.d/90-takes": 'rm -rf "$TARGET_ROOT"/dev/* || [ -c /dev/null ]; rm -rf "$TARGET_ROOT/dev"'}),
     Case(name="makes /var a link to the host", scripts=link_of("var")),
     Case(name="makes fstab a link to the host", arguments=("-t", "raw"), scripts={
         "post-root.d/50-link": 'ln -sf "{precious}/kept" "$TMP_MOUNT_PATH/etc/fstab"'}),
