@@ -215,7 +215,11 @@ class Build:
             return
         self.tail.clear()
         self.report(events.ScriptStarted(phase="install", script="install-packages", element="", reason=choice.reason))
-        ended = self.launcher.run(Job(argv=["sh", "-c", line], env=env, root=self.layout.mount))
+        job = Job(argv=["sh", "-c", line], env=env, root=self.layout.mount)
+        ended = self.launcher.run(job)
+        if self.layers.must_run_again("install-packages"):
+            self.tail.clear()
+            ended = self.launcher.run(job)
         if ended.code:
             tail = "\n".join("    " + text for text in self.tail.lines)
             error = EngineError(f"the packages named with -p could not be installed\n{tail}", where=line,

@@ -21,9 +21,10 @@ from pydib.build.decide import Order
 from pydib.build.fingerprints import Fingerprints
 from pydib.build.no_layers import NoLayers
 from pydib.element.hooks import SCRIPT_NAME, name_regex, scripts_in
-from pydib.errors import ShellEnded
+from pydib.errors import EngineError, ShellEnded
 from pydib.host import machine, overlay
 from pydib.host.attached import AttachedLauncher
+from pydib.host.renames import RenameWatch
 from pydib.host.script import Ended, Job, Launcher, strays
 from pydib.layer import explain, keys
 from pydib.layer.lookup import Limits, look_up
@@ -47,10 +48,6 @@ def open_layers(order: Order, launcher: Launcher, report: events.Reporter, stack
     """The layers of a build, with an empty tree mounted; without them, and a warning, where they cannot be kept."""
     recipe = order.prepared.recipe
     if not recipe.layers:
-        return NoLayers()
-    if machine.in_user_namespace():
-        report(events.Note(text="layers are not kept without root: there overlayfs separates names that are hard links "
-                                "of one file"))
         return NoLayers()
     inside = ExitStack()
     try:
@@ -96,6 +93,8 @@ class Layers:
         self._tree = Tree(store, order.layout.mount, parking, self._fold,
                           private=[order.layout.build_dir, order.layout.image_dir], objection=self._objection)
         stack.callback(self._tree.close)
+        if machine.in_user_namespace() and (problem := RenameWatch(self._tree.sees_rename).begin()):
+            raise StoreUnusable(problem, hint="build with --no-cache, or as root")
         self._tree.open()
         self._stack = stack
         self._begun = clock.since_1970()
@@ -127,7 +126,7 @@ class Layers:
         self._traced = self._stack.enter_context(Traced(self._order.layout.hooks, is_script))
         self._traced.add_elements(self._elements)
         if self._traced.blind:
-            self._tree.stopped = f"the kernel does not tell which files scripts open: {self._traced.blind}"
+            self._tree.stop(f"the kernel does not tell which files scripts open: {self._traced.blind}")
 
     def enter(self, phase: Phase) -> None:
         """`phase` begins."""
@@ -154,6 +153,8 @@ class Layers:
         self._settle(Author(name=author, phase=phase))
 
     def _settle(self, author: Author) -> None:
+        if self._tree.moved:
+            raise _cannot_move(author.name, self._tree.moved, "no script that could run again")
         if self._tree.stopped or self._tree.state != self._at:
             return  # nothing was done to the tree since scripts were found in the store
         self._at = self._tree.settle(author)
@@ -165,7 +166,7 @@ class Layers:
 
     def adopt(self) -> None:
         """What is mounted in the tree now is the engine's."""
-        self._tree.adopt()
+        self._tree.mounts.adopt()
 
     @property
     def final(self) -> str:
@@ -308,7 +309,7 @@ class Layers:
         if problem:
             return problem
         kept = self.store.state(state)
-        return self._tree.can_make(kept.mounts) if kept is not None else ""
+        return self._tree.mounts.can_make(kept.mounts) if kept is not None else ""
 
     def _take_over(self, script: str, outcome: Outcome) -> None:
         self._at = outcome.after
@@ -334,6 +335,31 @@ class Layers:
                         one for one in self.store.outcomes(line.outcome) if one.after == line.after)
         return self._earlier.get(script, [])
 
+    def must_run_again(self, script: str) -> bool:
+        """Whether `script` did what layers without root cannot carry, so that the tree was set back, as a plain
+        directory, and it has to run once more.
+
+        Raises:
+            EngineError: it did something beside the tree, too, which a second run would meet.
+        """
+        moved = self._tree.moved
+        if not moved:
+            return False
+        _, changed_hooks = self._traced.end(script)
+        objection = self._not_reusable(script, changed_hooks)
+        if objection or self._tree.stopped or strays() or not self._tree.become_plain(with_changes=False):
+            raise _cannot_move(script, moved, objection or "something still uses the tree")
+        self._tree.stop(f"{script} renames {moved}, a folder of a lower layer, which takes root")
+        self._tell_stopped()
+        self._report(events.Note(text=f"{script} runs once more, in a plain directory"))
+        self._traced.begin()
+        return True
+
+    def _tell_stopped(self) -> None:
+        if self._tree.stopped and not self._stopped_told:
+            self._stopped_told = True
+            self._report(events.Note(text=f"no more layers are kept in this build: {self._tree.stopped}"))
+
     def has_run(self, script: str, ended: Ended, output: list[str]) -> None:
         """`script` has run: take what it did as a layer, and write down under what."""
         element = self._plan.owner(script)
@@ -342,7 +368,7 @@ class Layers:
         before = self._at
         left = strays()
         if left:
-            self._tree.stopped = self._tree.stopped or f"{script} left processes running: {' '.join(left)}"
+            self._tree.stop(f"{script} left processes running: {' '.join(left)}")
         self._settle(Author(name=script, element=element, phase=self._phase.name))
         outcome = Outcome(
             script=script, element=element, phase=self._phase.name, inputs=self._inputs, trace=trace,
@@ -362,9 +388,7 @@ class Layers:
         self._lines.append(Ran(script=outcome.script, element=outcome.element, phase=outcome.phase, cached=False,
                                reason=self._reason, before=outcome.before, after=outcome.after,
                                seconds=outcome.seconds, output=outcome.output, outcome=name))
-        if self._tree.stopped and not self._stopped_told:
-            self._stopped_told = True
-            self._report(events.Note(text=f"no more layers are kept in this build: {self._tree.stopped}"))
+        self._tell_stopped()
 
     def _keeping(self) -> contextlib.AbstractContextManager[None]:
         """Around writes to the store: a store that takes no more is no reason to fail."""
@@ -373,7 +397,7 @@ class Layers:
             try:
                 yield
             except OSError as error:
-                self._tree.stopped = self._tree.stopped or f"the store cannot be written: {error.strerror}"
+                self._tree.stop(f"the store cannot be written: {error.strerror}")
         return keeping()
 
     def _texts(self, script: str, trace: Mapping[str, str]) -> list[bytes]:
@@ -427,6 +451,11 @@ class Layers:
                 ended="failed" if failed else "done"))
             if self.store.added:
                 gc(self.store, most_bytes=self._recipe.layers_bytes)
+
+
+def _cannot_move(author: str, moved: str, why: str) -> EngineError:
+    return EngineError(f"{author} renames {moved}, which layers without root cannot do, and it cannot be run again in "
+                       f"a plain directory: {why}", hint="build with --no-cache, or as root")
 
 
 def _fold(order: Order, elements: Mapping[str, Path]) -> keys.Fold:

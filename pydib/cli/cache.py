@@ -13,6 +13,7 @@ import click
 
 from pydib import clock, paths, recipe, sizes, template
 from pydib.host import workspace
+from pydib.host.namespace import become_mapped_root
 from pydib.layer.store import Store
 from pydib.layer.upkeep import gc, kept, verify
 
@@ -27,7 +28,9 @@ def _most_bytes(max_size: str | None) -> int:
 
 
 def store_of(image_cache: Path | None) -> Store:
-    """The store in that cache, by default in the caller's."""
+    """The store in that cache, by default in the caller's. An ordinary user's holds files of subordinate ids, so the
+    command begins anew as their root."""
+    become_mapped_root()
     return Store((image_cache.absolute() if image_cache else paths.image_cache(os.environ)) / FOLDER)
 
 

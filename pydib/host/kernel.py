@@ -9,12 +9,15 @@ from pathlib import Path
 
 MS_BIND, MS_MOVE, MS_REC = 0x1000, 0x2000, 0x4000
 MNT_DETACH = 2
+CLONE_FS = 0x200
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = (
     0x00020000, 0x04000000, 0x08000000, 0x10000000, 0x20000000)
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-_SYS_MOUNT_SETATTR = 442
-"""The same number on every architecture that Debian builds for (unlike older calls)."""
+_SYS_OPENAT2, _SYS_MOUNT_SETATTR = 437, 442
+"""The same numbers on every architecture that Debian builds for (unlike older calls)."""
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
+_SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _MOUNT_ATTR_RDONLY = 1
 
@@ -51,6 +54,37 @@ def make_read_only(target: Path) -> None:
                            ctypes.sizeof(wanted)), target)
 
 
+class _OpenHow(ctypes.Structure):
+    """`struct open_how`."""
+
+    _fields_ = [(name, ctypes.c_uint64) for name in ("flags", "mode", "resolve")]
+
+
+def open_in_root(root: int, path: str) -> int:
+    """openat2(2): a descriptor (O_PATH) of what `path` names for whose root directory is the descriptor `root`; a link
+    at its end is not followed. Linux 5.6."""
+    how = _OpenHow(flags=os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, resolve=_RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
+    return _number(_libc.syscall(_SYS_OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)))
+
+
+class _Program(ctypes.Structure):
+    """`struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def seccomp_listener(call: int, program: bytes) -> int:
+    """seccomp(2) with SECCOMP_FILTER_FLAG_NEW_LISTENER: put the calling thread, and all that it starts, under the
+    filter `program`; gives the descriptor to receive notifications from.
+
+    Args:
+        call: the number of seccomp(2) on this machine.
+    """
+    wanted = _Program(length=len(program) // 8, instructions=program)
+    return _number(_libc.syscall(call, _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                                 ctypes.byref(wanted)))
+
+
 def pivot_root(new_root: Path, put_old: Path) -> None:
     """pivot_root(2): `new_root` becomes this mount namespace's root, the old one lies on `put_old` then."""
     _checked(_libc.pivot_root(os.fsencode(new_root), os.fsencode(put_old)), new_root)
@@ -69,6 +103,13 @@ def die_with_parent() -> None:
 def adopt_orphans(wanted: bool) -> None:
     """prctl(2), PR_SET_CHILD_SUBREAPER: whether children of our children become ours when those end."""
     _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0))
+
+
+def _number(answer: int) -> int:
+    if answer < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return answer
 
 
 def _checked(answer: int, path: Path | None = None) -> None:

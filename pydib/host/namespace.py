@@ -26,9 +26,9 @@ from types import FrameType
 from typing import NoReturn
 
 from pydib import clock
-from pydib.errors import SandboxError
+from pydib.errors import CommandFailed, SandboxError
 from pydib.host import kernel, sandbox
-from pydib.host.command import require_tool
+from pydib.host.command import require_tool, run
 
 PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_SECONDS = 20.0
@@ -52,6 +52,23 @@ def unshare_argv(wanted: Namespaces) -> list[str]:
     if wanted.user:
         return [*argv, *MAPPED, *own_mounts, "--"]
     return [*argv, *own_mounts, "--ipc", "--uts", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]
+
+
+def become_mapped_root() -> None:
+    """Start this command once more, as root of a user namespace with the caller's subordinate ids: only there files of
+    these can be read and removed. Does nothing for root.
+
+    Raises:
+        SandboxError: the namespace cannot be made.
+    """
+    if os.geteuid() == 0:
+        return
+    sandbox.check_ids()
+    try:
+        run("unshare", *MAPPED, "--", "true")
+    except CommandFailed as error:
+        raise sandbox.explained(what=f"a user namespace cannot be made ({error.what})") from None
+    os.execv(require_tool("unshare"), ["unshare", *MAPPED, "--", sys.executable, *sys.orig_argv[1:]])
 
 
 def nested(work: Callable[[], int], failed: Callable[[SandboxError], int]) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -11,10 +10,9 @@ from pathlib import Path
 
 from pydib.errors import InputError
 from pydib.layer.content import is_whiteout
+from pydib.layer.folders import is_opaque
 from pydib.layer.records import BuildRecord, Ran, State
 from pydib.layer.store import Store
-
-_OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 
 
 class NoSuchBuild(InputError):
@@ -148,15 +146,7 @@ def _walk(upper: Path) -> Iterator[tuple[str, os.stat_result, bool]]:
         for name in (*folders, *names):
             path = os.path.join(folder, name)
             info = os.lstat(path)
-            yield os.path.relpath(path, upper), info, stat.S_ISDIR(info.st_mode) and _is_opaque(path)
-
-
-def _is_opaque(path: str) -> bool:
-    for name in _OPAQUE:
-        with contextlib.suppress(OSError):
-            if os.getxattr(path, name) == b"y":
-                return True
-    return False
+            yield os.path.relpath(path, upper), info, stat.S_ISDIR(info.st_mode) and is_opaque(path)
 
 
 def rectangles(sizes: Sequence[int], *, x: float, y: float, width: float, height: float

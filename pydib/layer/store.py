@@ -1,6 +1,6 @@
 """The store of layers: a directory that many builds share, on this machine.
 
-    format            {"version": 1}
+    format            {"version": 1}, with "marks": "user" in a user namespace
     lock              held shared while a build looks something up or puts something in, exclusively while gc chooses
     leases/TOKEN      one for each running build, locked as long as it lives, with the names of the states it uses
     w/TOKEN.N/{u,w}   upper and work directories of running builds
@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydib.errors import EngineError
+from pydib.host.machine import in_user_namespace
 from pydib.layer import keys
 from pydib.layer.content import content_of, signature_of
 from pydib.layer.records import BuildRecord, Outcome, State, build_from, outcome_from, state_from
@@ -117,25 +118,33 @@ class Store:
     def _prepare(self) -> None:
         """Make what is missing; refuse what another version wrote."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / "format"
-        try:
-            version = json.loads(path.read_text())["version"]
-        except FileNotFoundError:
-            version = VERSION
-            path.write_text(json.dumps({"version": VERSION}) + "\n")
-        except (ValueError, KeyError, TypeError):
-            version = None
-        if version != VERSION:
-            found = f"format {version}" if version else "a format that cannot be read"
-            raise StoreUnusable(f"the store of layers has {found}; this pydib knows format {VERSION}",
-                                where=str(self.folder),
-                                hint="use the pydib that made it, remove it, or choose another with --image-cache")
+        self._check_format({"version": VERSION, **({"marks": "user"} if in_user_namespace() else {})})
         for name in _FOLDERS:
             (self.folder / name).mkdir(exist_ok=True)
         base = self.layers / BASE
         if not base.is_dir():
             base.mkdir(exist_ok=True)
             base.chmod(0o755)
+
+    def _check_format(self, ours: Mapping[str, Any]) -> None:
+        """Owners of files, and overlay's marks on them, mean another thing to root than to an ordinary user."""
+        path = self.folder / "format"
+        try:
+            found = json.loads(path.read_text())
+            version = found["version"]
+        except FileNotFoundError:
+            found, version = ours, VERSION
+            path.write_text(json.dumps(ours) + "\n")
+        except (ValueError, KeyError, TypeError):
+            version = None
+        if version != VERSION:
+            told = f"format {version}" if version else "a format that cannot be read"
+            raise StoreUnusable(f"the store of layers has {told}; this pydib knows format {VERSION}",
+                                where=str(self.folder),
+                                hint="use the pydib that made it, remove it, or choose another with --image-cache")
+        if self.folder.stat().st_uid != os.geteuid() or found.get("marks") != ours.get("marks"):
+            raise StoreUnusable("the store of layers belongs to another user", where=str(self.folder),
+                                hint="choose another place with --image-cache")
 
     @property
     def salt(self) -> bytes:
@@ -147,6 +156,11 @@ class Store:
                 os.write(descriptor, secrets.token_bytes(32))
                 os.close(descriptor)
         return path.read_bytes()
+
+    @property
+    def pool(self) -> Path:
+        """A directory for what this build carries from one overlay to the next; goes with the build."""
+        return self.folder / "w" / f"{self.token}.pool"
 
     def free_bytes(self) -> int:
         """Room on the store's disk."""

@@ -79,6 +79,9 @@ class Keeper(Protocol):
     def choose(self, script: str) -> Choice:
         """Whether `script`, a path in the hook tree, has to run now."""
 
+    def must_run_again(self, script: str) -> bool:
+        """`script` has run, in whatever way it ended: whether all that it did was undone, and it has to run again."""
+
     def has_run(self, script: str, ended: Ended, output: list[str]) -> None:
         """`script` has run, successfully, and printed `output`."""
 
@@ -92,6 +95,10 @@ class KeepsNothing:
     def choose(self, script: str) -> Choice:
         """It runs."""
         return Choice()
+
+    def must_run_again(self, script: str) -> bool:
+        """It counts as it is."""
+        return False
 
     def has_run(self, script: str, ended: Ended, output: list[str]) -> None:
         """Nothing to do."""
@@ -156,7 +163,7 @@ def run_phase(run: PhaseRun, launcher: Launcher, tail: Tail, report: Reporter,
                 report(ScriptCached(phase=run.phase, script=f"{run.directory}/{name}",
                                     element=run.owner(f"{run.directory}/{name}")))
                 continue
-            ended = _run_script(run, name, sourced, choice.reason, launcher, tail, report)
+            ended = _run_script(run, name, sourced, choice.reason, launcher, tail, report, keeper)
             times.append((name, ended.seconds))
             if ended.code == 0:
                 keeper.has_run(f"{run.directory}/{name}", ended, tail.output)
@@ -184,15 +191,19 @@ def _source(run: PhaseRun, launcher: Launcher, tail: Tail) -> Sourced | None:
 
 
 def _run_script(run: PhaseRun, name: str, sourced: Sourced, reason: str, launcher: Launcher, tail: Tail,
-                report: Reporter) -> Ended:
+                report: Reporter, keeper: Keeper) -> Ended:
     """Run one script."""
     target = f"{run.directory}/{name}"
     element = run.owner(target)
     tail.clear()
     report(ScriptStarted(phase=run.phase, script=target, element=element, reason=reason))
+    job = Job(argv=[f"{run.seen_as}/{target}"], env=sourced.env, cwd=sourced.cwd, root=run.root, umask=sourced.umask)
     with run.around():
-        ended = launcher.run(Job(argv=[f"{run.seen_as}/{target}"], env=sourced.env, cwd=sourced.cwd, root=run.root,
-                                 umask=sourced.umask))
+        ended = launcher.run(job)
+    if keeper.must_run_again(target):
+        tail.clear()
+        with run.around():
+            ended = launcher.run(job)
     report(ScriptFinished(phase=run.phase, script=target, element=element, exit_code=ended.code,
                           seconds=ended.seconds))
     if ended.code != 0 and sourced.errexit:

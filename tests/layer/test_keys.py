@@ -35,6 +35,12 @@ def test_volatile_variables_count_only_where_named() -> None:
     assert named([b"echo $IMAGE_NAMES $XTERM\n"], found.if_named) == {}
 
 
+@pytest.mark.parametrize("name", ["CI_JOB_ID", "GITHUB_RUN_ID", "BUILD_NUMBER", "PYDIB_CACHE_TO"])
+def test_what_describes_one_job_of_a_ci_system_is_volatile(name: str) -> None:
+    found = variables({name: "17", "DIB_RELEASE": "x"}, Fold([]))
+    assert (found.always, found.if_named) == ({"DIB_RELEASE": "x"}, {name: "17"})
+
+
 @pytest.mark.parametrize("text", [
     b"env >/etc/x", b"printenv", b"a | env", b"export -p", b"declare -x\n", b"env\n", b"cat /proc/self/environ",
     b"dict(os.environ)", b"for name in os.environ:", b"set\n", b"x=$(env)", b"x=`set`",

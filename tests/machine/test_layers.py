@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -14,74 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.conftest import Builder, UserBuilder, left_in_the_kernel
+from tests.machine.conftest import left_in_the_kernel
+from tests.machine.layered import LayeredBuilder, described
 
 pytestmark = pytest.mark.machine
 
 HEAD = "#!/bin/bash\nset -eu -o pipefail\n"
-
-
-class LayeredBuilder(Builder):
-    """Builds an image of a few elements again and again, and tells which scripts ran."""
-
-    def __init__(self, folder: Path, fixtures: Path) -> None:
-        super().__init__(folder, fixtures)
-        self.cache = folder / "home/.cache/image-create"
-        self.store = self.cache / "layers"
-        self.options: list[str] = ["-t", "tar"]
-        self.names = ["tiny-os", "first", "second"]
-        self.log = ""
-        self.reasons: dict[str, str] = {}
-
-    def build(self, *options: str, expect: int = 0, **environment: str) -> list[str]:
-        """Build; gives the scripts that ran, in order."""
-        log = self.out / "events"
-        log.unlink(missing_ok=True)
-        argv = self.argv()
-        command = [argv[0], "-c", "from pydib.cli.main import run; run()", "build", "--no-base", "--progress", "lines",
-                   "-o", str(self.out / "disk"), "--events", str(log), *self.options, *options, *self.names]
-        done = subprocess.run(command, env={**self.environment, **environment}, text=True, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                              errors="surrogateescape", cwd=self.out)
-        self.log = done.stdout
-        assert done.returncode == expect, done.stdout
-        happened = [json.loads(line) for line in log.read_text().splitlines()]
-        self.reasons = {event["script"]: event["reason"] for event in happened if event["event"] == "ScriptStarted"}
-        return list(self.reasons)
-
-    def tree(self) -> dict[str, str]:
-        """All that there is in the image, by name."""
-        there = self.out / "tree"
-        shutil.rmtree(there, ignore_errors=True)
-        there.mkdir()
-        subprocess.run(["tar", "--xattrs", "--xattrs-include=*", "-xpf", self.out / "disk.tar", "-C", there],
-                       check=True)
-        return described(there)
-
-
-def described(top: Path) -> dict[str, str]:
-    """Type, mode, owner, content, extended attributes, and hard links of everything below `top`."""
-    first: dict[int, str] = {}
-    found = {}
-    for path in sorted([top, *top.rglob("*")]):
-        info = path.lstat()
-        name = str(path.relative_to(top))
-        facts = [f"{info.st_mode:o} {info.st_uid}:{info.st_gid}"]
-        if info.st_mtime < time.time() - 24 * 3600:
-            facts.append(str(info.st_mtime_ns))  # given on purpose, or kept by a copy
-        if stat.S_ISREG(info.st_mode):
-            facts.append(hashlib.sha256(path.read_bytes()).hexdigest()[:16])
-            facts.append(f"{info.st_size} {'sparse' if info.st_blocks * 512 < info.st_size else ''}")
-            if info.st_nlink > 1:
-                facts.append("linked " + first.setdefault(info.st_ino, name))
-        elif stat.S_ISLNK(info.st_mode):
-            facts.append(os.readlink(path))
-        elif stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
-            facts.append(str(info.st_rdev))
-        facts += [f"{key}={os.getxattr(path, key, follow_symlinks=False)!r}"
-                  for key in sorted(os.listxattr(path, follow_symlinks=False))]
-        found[name] = " ".join(facts)
-    return found
 
 
 @pytest.fixture
@@ -605,16 +542,6 @@ def test_killed_builds_leave_a_sound_store(project: LayeredBuilder) -> None:
     project.build()
     assert project.tree() == plain
     assert cache(project, "gc")[0] == 0
-
-
-def test_an_ordinary_user_builds_without_layers_and_is_told_why(user_builder: UserBuilder) -> None:
-    """In a user namespace overlayfs has no index: a file written to through one of its names would keep its old content
-    under the others."""
-    user_builder.script("rich", "install.d/10-one", HEAD + "echo 1 >/etc/one; ln /etc/one /etc/two\n")
-    user_builder.script("rich", "install.d/20-two", HEAD + "echo 2 >>/etc/two; [ $(grep -c . /etc/one) = 2 ]\n")
-    done = user_builder.run("-t", "tar", "tiny-os", "rich")
-    assert done.returncode == 0, done.stdout
-    assert "layers are not kept without root" in done.stdout
 
 
 def test_finished_outputs_are_handed_out_again(project: LayeredBuilder) -> None:
