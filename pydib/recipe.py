@@ -75,6 +75,8 @@ class Recipe:
     layers_bytes: int = 20 * sizes.GIB
     max_age_seconds: float | None = None
     rebuild_from: str = ""
+    cache_from: tuple[Path, ...] = ()
+    cache_to: Path | None = None
     shell_before: str = ""
     shell_after: str = ""
 
@@ -286,6 +288,7 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "layers": not truth(env.get("PYDIB_NO_CACHE", "")),
         "layers_bytes": layers_bytes(env.get("PYDIB_CACHE_SIZE", ""), name="PYDIB_CACHE_SIZE"),
     }
+    fields.update(_exchanges(env))
     if env.get("DIB_IMAGE_SIZE"):
         fields["image_size_gib"] = number(env["DIB_IMAGE_SIZE"], name="DIB_IMAGE_SIZE", unit="GiB")
     if env.get("DIB_IMAGE_EXTRA_SIZE"):
@@ -300,6 +303,16 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
     if env.get("DIB_MIN_TMPFS"):
         fields["min_tmpfs_gib"] = integer(env["DIB_MIN_TMPFS"], name="DIB_MIN_TMPFS")
     return fields
+
+
+def _exchanges(env: Mapping[str, str]) -> dict[str, object]:
+    """Directories that layers are exchanged with: for callers that have no options for it."""
+    found: dict[str, object] = {}
+    if env.get("PYDIB_CACHE_FROM"):
+        found["cache_from"] = tuple(Path(name).absolute() for name in env["PYDIB_CACHE_FROM"].split(os.pathsep) if name)
+    if env.get("PYDIB_CACHE_TO"):
+        found["cache_to"] = Path(env["PYDIB_CACHE_TO"]).absolute()
+    return found
 
 
 def _elements_path(env: Mapping[str, str]) -> tuple[Path, ...]:

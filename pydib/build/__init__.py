@@ -44,7 +44,9 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
     prepared = prepare(recipe)
     check_machine(prepared)
     for folder in kept_folders(recipe):
-        _make_folder(folder)
+        _make_folder(folder, hint="set DIB_IMAGE_CACHE and DIB_LOCKFILES to directories that you may write to")
+    if recipe.cache_to:
+        _make_folder(recipe.cache_to, hint="choose another directory for the layers with --cache-to")
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
         prepared = replace(prepared, warnings=(*prepared.warnings, *places.left))
         wanted = order(prepared, replace(wishes, hidden=recipe.hidden), places)
@@ -52,12 +54,12 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
                             keep=[places.lock, places.filesystems])
 
 
-def _make_folder(path: Path) -> None:
+def _make_folder(path: Path, *, hint: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EngineError(f"a cache directory cannot be made: {error.strerror}", where=str(path),
-                          hint="set DIB_IMAGE_CACHE and DIB_LOCKFILES to directories that you may write to") from None
+                          hint=hint) from None
 
 
 def carry_out(order: Order, report: events.Reporter) -> None:

@@ -95,7 +95,7 @@ def order(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:
 def _order_without_root(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:
     """The order for an ordinary user's build: in a user namespace, with fences around its room."""
     writable = (*SCRATCH, paths.temporary(prepared.recipe.environment), places.staging_dir.parent,
-                *kept_folders(prepared.recipe))
+                *kept_folders(prepared.recipe), *filter(None, [prepared.recipe.cache_to]))
     return Order(
         prepared=prepared, wishes=wishes, staging_dir=places.staging_dir, namespaces=Namespaces(user=True),
         filesystems=places.filesystems,

@@ -7,12 +7,10 @@ they change in the tree is a layer all the same, known by its content.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from pydib import __version__, clock, events, paths
 from pydib.build.decide import Order
 from pydib.build.fingerprints import Fingerprints
 from pydib.build.no_layers import NoLayers
+from pydib.build.places import Beside, content_of_folder, places
+from pydib.build.sharing import Sharing
 from pydib.element.hooks import SCRIPT_NAME, name_regex, scripts_in
 from pydib.errors import EngineError, ShellEnded
 from pydib.host import machine, overlay
@@ -27,7 +27,7 @@ from pydib.host.attached import AttachedLauncher
 from pydib.host.renames import RenameWatch
 from pydib.host.script import Ended, Job, Launcher, strays
 from pydib.layer import explain, keys
-from pydib.layer.lookup import Limits, look_up
+from pydib.layer.lookup import Found, Limits, look_up
 from pydib.layer.records import BuildRecord, Outcome, Ran
 from pydib.layer.store import Store, StoreUnusable
 from pydib.layer.trace import EVERYTHING, Traced
@@ -86,7 +86,7 @@ class Layers:
         self._recipe = order.prepared.recipe
         self._plan = order.prepared.plan
         self._elements = {element.name: element.path for element in self._plan.resolution.elements}
-        self._fold = _fold(order, self._elements)
+        self._fold = places(order, self._elements)
         parking = order.layout.build_dir / "parking"
         parking.mkdir()
         self._mask = Mask(self._recipe.hidden)
@@ -96,21 +96,20 @@ class Layers:
         if machine.in_user_namespace() and (problem := RenameWatch(self._tree.sees_rename).begin()):
             raise StoreUnusable(problem, hint="build with --no-cache, or as root")
         self._tree.open()
-        self._stack = stack
-        self._begun = clock.since_1970()
+        self._stack, self._begun = stack, clock.since_1970()
         self._at = self._tree.state
         self._limits = Limits(now=self._begun, max_age=self._recipe.max_age_seconds, offline=self._recipe.offline)
         self.engine = f"{__version__} {content_of_folder(paths.lib_dir())}"
         self._machine = f"{platform.machine()}{' user namespace' if machine.in_user_namespace() else ''}"
         self._fingerprints = Fingerprints(self._elements, self._recipe.cwd, launcher, report)
+        self._sharing = Sharing(self._recipe, store, report)
         self._names_kept: tuple[Mapping[str, str] | None, str] = (None, "")
         self._host_env: Mapping[str, str] = {}
         self._lines: list[Ran] = []
         self._used: list[str] = []
         self._rebuilding = ""
-        self._stopped_told = False
+        self._stopped_told = self.skeleton = False
         self._earlier: dict[str, list[Outcome]] | None = None
-        self.skeleton = False
 
     # between scripts
 
@@ -207,7 +206,8 @@ class Layers:
         self._sourced = sourced
         if self._phase.where == "host":
             self._host_env = sourced.env
-        self._beside = self._things_beside()
+        self._beside = Beside(self._order.layout, self._recipe.output_stem,
+                              watched=self._phase.where == "host" and self._phase.reuse)
 
     def _share(self, env: Mapping[str, str], cwd: str, umask: int | None) -> None:
         variables = keys.variables(env, self._fold, mask=self._mask, salt=self.store.salt)
@@ -292,12 +292,21 @@ class Layers:
             return Choice(reason=f"scripts of {self._phase.directory} always run")
         if self._must_rebuild(script):
             return Choice(reason=f"--rebuild-from {self._recipe.rebuild_from}")
-        found = look_up(self.store.outcomes(keys.digest(inputs)), volatile=self._volatile,
-                        digest_now=self._traced.digest, limits=self._limits, usable=self._usable)
+        key = keys.digest(inputs)
+        found = self._look_up(self.store.outcomes(key), self._usable)
+        if found.outcome is None:
+            found = self._sharing.find(key, self._look_up_elsewhere, found.objection)
         if found.outcome is not None:
             self._take_over(script, found.outcome)
             return Choice(cached=True)
         return Choice(reason=found.objection or self._explain(script, inputs))
+
+    def _look_up(self, outcomes: Sequence[Outcome], usable: Callable[[str], str]) -> Found:
+        return look_up(outcomes, volatile=self._volatile, digest_now=self._traced.digest, limits=self._limits,
+                       usable=usable)
+
+    def _look_up_elsewhere(self, outcomes: Sequence[Outcome], bring: Callable[[str], str]) -> Found:
+        return self._look_up(outcomes, lambda state: bring(state) or self._usable(state))
 
     def _must_rebuild(self, script: str) -> bool:
         wanted = self._recipe.rebuild_from
@@ -390,41 +399,23 @@ class Layers:
                                seconds=outcome.seconds, output=outcome.output, outcome=name))
         self._tell_stopped()
 
-    def _keeping(self) -> contextlib.AbstractContextManager[None]:
+    @contextmanager
+    def _keeping(self) -> Iterator[None]:
         """Around writes to the store: a store that takes no more is no reason to fail."""
-        @contextlib.contextmanager
-        def keeping() -> Iterator[None]:
-            try:
-                yield
-            except OSError as error:
-                self._tree.stop(f"the store cannot be written: {error.strerror}")
-        return keeping()
+        try:
+            yield
+        except OSError as error:
+            self._tree.stop(f"the store cannot be written: {error.strerror}")
 
     def _texts(self, script: str, trace: Mapping[str, str]) -> list[bytes]:
         return [self._traced.text(path) for path in (script, *trace)]
 
     def _not_reusable(self, script: str, changed_hooks: bool) -> str:
         """What the script did beside the tree, which no layer has."""
-        before, self._beside = self._beside, self._things_beside()
+        new = self._beside.new()
         if changed_hooks and self._phase.where == "host":
             return "it changes the hook tree"
-        new = sorted(self._beside - before)
-        return f"it leaves {new[0][0]} beside the tree" if new else ""
-
-    def _things_beside(self) -> frozenset[tuple[str, int]]:
-        """What lies in the build's directories, and beside the output under its name. Only scripts on the host can
-        write there."""
-        if self._phase.where != "host" or not self._phase.reuse:
-            return frozenset()
-        layout, stem = self._order.layout, self._recipe.output_stem
-        known = {layout.mount.name, layout.hooks.name, "parking", "block-device", "states", ".pydib-build"}
-        found: set[tuple[str, int]] = set()
-        for folder, wanted in ((layout.build_dir, lambda name: name not in known), (layout.image_dir, bool),
-                               (stem.parent, lambda name: name.startswith(stem.name + "."))):
-            with contextlib.suppress(OSError):
-                found.update((entry.path, entry.stat(follow_symlinks=False).st_ctime_ns)
-                             for entry in os.scandir(folder) if wanted(entry.name))
-        return frozenset(found)
+        return f"it leaves {new} beside the tree" if new else ""
 
     def _outside(self) -> dict[str, str]:
         """What all elements of the build say of the outside world, as an input of each script: whoever installs a
@@ -449,6 +440,7 @@ class Layers:
                 started=self._begun, elements=self._plan.resolution.names, image=str(self._recipe.output_stem),
                 scripts=tuple(self._lines), final="" if self._tree.stopped else self._at,
                 ended="failed" if failed else "done"))
+            self._sharing.give(self._lines)
             if self.store.added:
                 gc(self.store, most_bytes=self._recipe.layers_bytes)
 
@@ -456,25 +448,3 @@ class Layers:
 def _cannot_move(author: str, moved: str, why: str) -> EngineError:
     return EngineError(f"{author} renames {moved}, which layers without root cannot do, and it cannot be run again in "
                        f"a plain directory: {why}", hint="build with --no-cache, or as root")
-
-
-def _fold(order: Order, elements: Mapping[str, Path]) -> keys.Fold:
-    """Directories that say nothing about an image."""
-    recipe, layout = order.prepared.recipe, order.layout
-    home = paths.home(recipe.environment)
-    return keys.Fold([
-        *((path, f"{{element {name}}}") for name, path in elements.items()),
-        *((path, f"{{elements {number}}}") for number, path in enumerate(recipe.elements_path)),
-        (home, "{home}"), (paths.lockfiles(recipe.environment), "{lockfiles}"),
-        (recipe.image_cache, "{cache}"), (paths.lib_dir(), "{lib}"), (layout.build_dir, "{build}"),
-        (layout.image_dir, "{image}"), (order.staging_dir, "{staging}"),
-    ])
-
-
-def content_of_folder(folder: Path) -> str:
-    """A digest of the files in `folder`, names and contents."""
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            total.update(f"{path.relative_to(folder)} {path.stat().st_mode:o}\n".encode() + path.read_bytes())
-    return total.hexdigest()

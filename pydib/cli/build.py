@@ -54,6 +54,10 @@ _OPTIONS = (
     click.option("--no-cache", "layers", flag_value=False, default=None, help="Run every script; keep no layers."),
     click.option("--rebuild-from", metavar="SCRIPT", help="Run SCRIPT (install.d/20-x) and all after it."),
     click.option("--max-age", metavar="AGE", help="Use no layer older than AGE: 90s, 30m, 12h, 7d."),
+    click.option("--cache-from", "cache_from", multiple=True, metavar="DIR", type=click.Path(path_type=Path),
+                 help="Take layers from this directory, too; it may be given again."),
+    click.option("--cache-to", "cache_to", metavar="DIR", type=click.Path(path_type=Path),
+                 help="Put the build's layers into this directory, for others."),
     click.option("--block-device-config", metavar="YAML|file://PATH", help="The disk's layout."),
     click.option("--assemble", type=click.Choice(recipe.ASSEMBLE),
                  help="Make filesystems from the tree, or copy it onto a block device; auto decides."),
@@ -81,6 +85,11 @@ def make_recipe(options: dict[str, Any]) -> Recipe:
         fields["max_age_seconds"] = recipe.age(str(fields.pop("max_age")), name="--max-age")
     _convert(fields, "secrets", lambda names: recipe.words(" ".join(names)))
     _convert(fields, "image_cache", lambda path: path.absolute())
+    _convert(fields, "cache_from", lambda paths: tuple(path.absolute() for path in paths))
+    _convert(fields, "cache_to", lambda path: path.absolute())
+    if fields.get("layers") is False and {"cache_from", "cache_to"} & set(fields):
+        raise RecipeError("--no-cache keeps no layers, so there are none to exchange",
+                          hint="leave out --no-cache, or --cache-from and --cache-to")
     for name, option, unit, read in _NUMBERS:
         if option in fields:
             fields[name] = read(fields.pop(option), name="--" + option.replace("_", "-"), unit=unit)

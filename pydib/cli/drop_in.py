@@ -292,5 +292,6 @@ def _cleared(environment: Mapping[str, str]) -> dict[str, str]:
     """What `-c` leaves of the environment: enough to run programs, to reach the network and to log as is wanted (C-007;
     DIB fails)."""
     kept = ("HOME", "USER", "LOGNAME", "PATH", "TERM", "TMPDIR", "http_proxy", "https_proxy", "no_proxy",
-            "ELEMENTS_PATH", "DIB_NO_TIMESTAMP", "DIB_QUIET", "PYDIB_NO_CACHE")
+            "ELEMENTS_PATH", "DIB_NO_TIMESTAMP", "DIB_QUIET", "PYDIB_CACHE_FROM", "PYDIB_CACHE_TO",
+            "PYDIB_NO_CACHE")
     return {name: environment[name] for name in kept if name in environment}

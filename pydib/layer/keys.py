@@ -26,16 +26,19 @@ NEVER = frozenset({"_", "SHLVL"})
 """Variables that no outcome depends on: the shell sets them anew."""
 
 ONLY_IF_NAMED = frozenset({
-    "COLORTERM", "COLUMNS", "DBUS_SESSION_BUS_ADDRESS", "DESKTOP_SESSION", "DIB_ARGS", "DIB_ENV", "DISPLAY", "EDITOR",
-    "GPG_TTY", "HISTFILE", "HOME", "HOSTNAME", "IMAGE_NAME", "INVOCATION_ID", "JOURNAL_STREAM", "LESS", "LESSCLOSE",
-    "LESSOPEN", "LINES", "LOGFILE", "LOGNAME", "LS_COLORS", "MAIL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "OLDPWD",
-    "PAGER", "PWD", "SESSION_MANAGER", "SHELL", "SSH_AGENT_PID", "SSH_AUTH_SOCK", "SSH_CLIENT", "SSH_CONNECTION",
-    "SSH_TTY", "STY", "SUDO_COMMAND", "SUDO_GID", "SUDO_UID", "SUDO_USER", "TERM", "TMUX", "TMUX_PANE", "USER",
-    "VISUAL", "WINDOWID", "XAUTHORITY", "XDG_DATA_DIRS", "XDG_RUNTIME_DIR", "XDG_SESSION_CLASS", "XDG_SESSION_ID",
-    "XDG_SESSION_TYPE",
+    "BUILD_ID", "BUILD_NUMBER", "BUILD_TAG", "BUILD_URL", "COLORTERM", "COLUMNS", "DBUS_SESSION_BUS_ADDRESS",
+    "DESKTOP_SESSION", "DIB_ARGS", "DIB_ENV", "DISPLAY", "EDITOR", "GPG_TTY", "HISTFILE", "HOME", "HOSTNAME",
+    "IMAGE_NAME", "INVOCATION_ID", "JOURNAL_STREAM", "LESS", "LESSCLOSE", "LESSOPEN", "LINES", "LOGFILE", "LOGNAME",
+    "LS_COLORS", "MAIL", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "OLDPWD", "PAGER", "PWD", "SESSION_MANAGER", "SHELL",
+    "SSH_AGENT_PID", "SSH_AUTH_SOCK", "SSH_CLIENT", "SSH_CONNECTION", "SSH_TTY", "STY", "SUDO_COMMAND", "SUDO_GID",
+    "SUDO_UID", "SUDO_USER", "TERM", "TMUX", "TMUX_PANE", "USER", "VISUAL", "WINDOWID", "XAUTHORITY",
+    "XDG_DATA_DIRS", "XDG_RUNTIME_DIR", "XDG_SESSION_CLASS", "XDG_SESSION_ID", "XDG_SESSION_TYPE",
 })
 """Volatile variables: they count for a script only when it, or a file of the hook tree that it opened, names them, or
 looks at the whole environment."""
+
+IF_NAMED_PREFIXES = ("BUILDKITE_", "CI_", "GITHUB_", "JENKINS_", "PYDIB_", "RUNNER_", "ZUUL_")
+"""How further volatile variables begin: those that describe one job of a CI system, and our own."""
 
 _WHOLE_ENVIRONMENT = re.compile(
     rb"\bprintenv\b|\bexport\s+-p\b|\bdeclare\s+-(?:x|p|xp|px)\s*(?:$|[|>;)])|\bcompgen\s+-[ev]\b|/environ\b"
@@ -99,7 +102,8 @@ def variables(environment: Mapping[str, str], fold: Fold, *, mask: Mask = NOTHIN
     for name, value in environment.items():
         if name in NEVER:
             continue
-        (if_named if name in ONLY_IF_NAMED else always)[name] = fold.fold(concealed(value, mask, salt))
+        volatile = name in ONLY_IF_NAMED or name.startswith(IF_NAMED_PREFIXES)
+        (if_named if volatile else always)[name] = fold.fold(concealed(value, mask, salt))
     return Variables(always=always, if_named=if_named)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydib.layer import keys
 from pydib.layer.content import Content, Window
 
 
@@ -57,6 +58,10 @@ class State:
     size_bytes: int = 0
     mounts: tuple[LeftMount, ...] = ()
     created: float = 0.0
+
+    def own_name(self) -> str:
+        """The name that it must have as `id`, by what it holds."""
+        return keys.state_id(self.parent, self.content, [asdict(mount) for mount in self.mounts])
 
     def holds(self, found: Content) -> bool:
         """Whether `found` is what was written down."""

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import secrets
@@ -26,7 +25,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +34,7 @@ from pydib.host.machine import in_user_namespace
 from pydib.layer import keys
 from pydib.layer.content import content_of, signature_of
 from pydib.layer.records import BuildRecord, Outcome, State, build_from, outcome_from, state_from
+from pydib.layer.sealed import sealed, unsealed
 
 VERSION = 1
 ALTERNATIVES = 8
@@ -183,9 +183,7 @@ class Store:
         if name in self._known:
             return self._known[name]
         found = self._read(self.folder / "states" / name, state_from)
-        is_it = found is not None and found.id == name == keys.state_id(
-            found.parent, found.content, [asdict(mount) for mount in found.mounts])
-        return found if is_it else None
+        return found if found is not None and found.id == name == found.own_name() else None
 
     def chain(self, name: str) -> tuple[State, ...] | None:
         """The states from the first to `name`; None when one is missing."""
@@ -328,11 +326,7 @@ class Store:
 
     def log(self, name: str) -> list[str]:
         """What a script printed."""
-        try:
-            data = zlib.decompress((self.folder / "logs" / name).read_bytes()) if name else b""
-        except (OSError, zlib.error):
-            return []
-        return data.decode("utf-8", "surrogateescape").splitlines()
+        return lines_in(self.folder / "logs" / name) if name else []
 
     def keep_build(self, build: BuildRecord) -> None:
         """Write down a build; the oldest records go."""
@@ -382,7 +376,7 @@ class Store:
 
     def _write(self, path: Path, text: str | bytes) -> None:
         """Write a file so that it is there whole, or not at all."""
-        data = _sealed(text) if isinstance(text, str) else text
+        data = sealed(text) if isinstance(text, str) else text
         aside = f"{path}.{secrets.token_hex(4)}~"
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
@@ -398,26 +392,18 @@ class Store:
     def _read(self, path: Path, convert: Callable[[Any], _T]) -> _T | None:
         """A record, or None when it is not there or damaged."""
         try:
-            return convert(json.loads(_unsealed(path.read_bytes())))
+            return convert(json.loads(unsealed(path.read_bytes())))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
 
-def _sealed(text: str) -> bytes:
-    data = text.encode("ascii")
-    return hashlib.sha256(data).hexdigest().encode() + b"\n" + data + b"\n"
-
-
-def _unsealed(data: bytes) -> bytes:
-    """The record without its digest.
-
-    Raises:
-        ValueError: the record is not what was written.
-    """
-    name, _, text = data.partition(b"\n")
-    if hashlib.sha256(text[:-1]).hexdigest().encode() != name:
-        raise ValueError("damaged record")
-    return text
+def lines_in(log: Path) -> list[str]:
+    """What a script printed, out of a file of logs; nothing when it is missing or damaged."""
+    try:
+        data = zlib.decompress(log.read_bytes())
+    except (OSError, zlib.error):
+        return []
+    return data.decode("utf-8", "surrogateescape").splitlines()
 
 
 def remove(folder: Path) -> None:

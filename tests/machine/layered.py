@@ -54,6 +54,14 @@ class Layered(Builder):
         self.reasons = {event["script"]: event["reason"] for event in happened if event["event"] == "ScriptStarted"}
         return list(self.reasons)
 
+    def build_refused(self, *options: str) -> None:
+        """A build that does not even begin."""
+        done = subprocess.run(self.pydib("build", "--no-base", "-o", str(self.out / "disk"), *self.options, *options,
+                                         *self.names), env=self.environment, text=True, check=False, cwd=self.out,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        self.log = done.stdout
+        assert done.returncode == 1, done.stdout
+
     def tree(self) -> dict[str, str]:
         """All that there is in the image, by name."""
         there = self.out / "tree"
