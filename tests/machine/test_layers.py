@@ -260,6 +260,19 @@ def test_a_disk_from_layers_is_the_disk_that_scripts_make(rich: LayeredBuilder, 
     assert trees[0] == trees[1] == trees[2]
 
 
+def test_in_device_mode_all_before_the_device_is_reused(project: LayeredBuilder) -> None:
+    """What runs on the device runs each time; what comes before it is as in tree mode."""
+    project.options = ["-t", "raw", "--assemble", "device"]
+    project.script("second", "finalise.d/50-on-device", HEAD + "echo final >/etc/final\n")
+    project.script("second", "block-device.d/50-look", HEAD + "true\n")
+    always = sorted([*ALWAYS, "finalise.d/50-on-device", "block-device.d/50-look"])
+    project.build()
+    assert sorted(project.build()) == always
+    assert "finalise.d/50-on-device" in project.reasons
+    project.script("second", "install.d/40-last", HEAD + "echo LAST >/etc/last\n")
+    assert sorted(project.build()) == sorted([*always, *from_script("install.d/40-last")])
+
+
 def test_a_mended_script_is_where_the_build_goes_on(project: LayeredBuilder) -> None:
     project.script("second", "install.d/15-fails", HEAD + "echo before >/etc/before\nexit 3\n")
     project.build(expect=3)
@@ -511,37 +524,6 @@ def test_gc_leaves_what_a_running_build_uses(project: LayeredBuilder) -> None:
         build.communicate(timeout=60)
     assert "0 B are kept" in cache(project, "gc", "--all")[1]
     assert [path.name for path in (project.store / "u").iterdir()] == ["0"]
-
-
-def test_killed_builds_leave_a_sound_store(project: LayeredBuilder) -> None:
-    """Builds are killed at random moments, two at a time on one store; PYDIB_KILLS sets how many."""
-    import random
-
-    kills = int(os.environ.get("PYDIB_KILLS", "16"))
-    chance = random.Random(kills)
-    shutil.rmtree(project.store)
-    for number in range(kills // 2):
-        project.script("first", "files/data", f"data {number % 3}\n", mode=0o644)
-        pair = [subprocess.Popen(
-            [*project.argv()[:1], "-c", "from pydib.cli.main import run; run()", "build", "--no-base", "--progress",
-             "quiet", "-t", "tar", "-o", str(project.out / f"disk{which}"), *project.names], env=project.environment,
-            cwd=project.out, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
-            start_new_session=True) for which in range(2)]
-        for build in pair:
-            time.sleep(chance.uniform(0, 0.9))
-            build.kill()
-        for build in pair:
-            build.wait()
-    deadline = time.monotonic() + 20
-    while project.processes() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    code, told = cache(project, "verify")
-    assert code == 0, told
-    project.build("--no-cache")
-    plain = project.tree()
-    project.build()
-    assert project.tree() == plain
-    assert cache(project, "gc")[0] == 0
 
 
 def test_finished_outputs_are_handed_out_again(project: LayeredBuilder) -> None:

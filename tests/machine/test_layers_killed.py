@@ -1,0 +1,110 @@
+"""Builds that are killed at random moments, two at a time on one store, and on one directory that they share layers by:
+the store is sound, and the next build is right."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.machine.conftest import figures
+from tests.machine.layered import Layered, LayeredBuilder, LayeredUserBuilder
+from tests.ordinary_user import User
+
+pytestmark = pytest.mark.machine
+
+BUILDS = int(os.environ.get("PYDIB_KILLS") or (200 if os.environ.get("PYDIB_BOOT_ALL") else 16))
+"""How many builds root begins; the ordinary user half as many."""
+HEAD = "#!/bin/bash\nset -eu -o pipefail\n"
+
+
+@pytest.fixture
+def layered(request: pytest.FixtureRequest, tmp_path: Path, fixtures: Path) -> Iterator[Layered]:
+    made: Layered
+    if request.param == "root":
+        made = LayeredBuilder(tmp_path, fixtures)
+    else:
+        user: User = request.getfixturevalue("user")
+        made = LayeredUserBuilder(Path(tempfile.mkdtemp(prefix="build-", dir=user.home)), user)
+    for number in range(6):
+        made.script("first", f"install.d/{number}0-one", HEAD + f"echo {number} >/etc/n{number}; ln /etc/n{number} "
+                    f"/etc/m{number}; cat $(dirname $0)/../files/data >/etc/data\n")
+    made.script("second", "post-install.d/10-all", HEAD + "for name in 0 1 2 3; do echo more >>/etc/m$name; done\n")
+    yield made
+    shutil.rmtree(made.cache, ignore_errors=True)
+
+
+def _started(made: Layered, which: int, shared: Path) -> subprocess.Popen[bytes]:
+    argv = made.pydib("build", "--no-base", "--progress", "quiet", "-t", "tar", "-o", str(made.out / f"disk{which}"),
+                      "--cache-to", str(shared), *made.names)
+    return subprocess.Popen(argv, env=made.environment, cwd=made.out, stdout=subprocess.DEVNULL, start_new_session=True,
+                            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+
+def _usual_seconds(made: Layered, shared: Path) -> float:
+    begun = time.monotonic()
+    assert _started(made, 0, shared).wait() == 0
+    return time.monotonic() - begun
+
+
+@pytest.mark.parametrize("layered", ["root", "user"], indirect=True)
+def test_killed_builds_leave_a_sound_store(layered: Layered) -> None:
+    builds = BUILDS if isinstance(layered, LayeredBuilder) else BUILDS // 2
+    dice = random.Random(builds)
+    shared = layered.out.parent / "shared"
+    layered.script("first", "files/data", "data first\n", mode=0o644)
+    usual = _usual_seconds(layered, shared)
+    shutil.rmtree(layered.store)
+    ends: Counter[str] = Counter()
+    for number in range(builds // 2):
+        layered.script("first", "files/data", f"data {number}\n", mode=0o644)
+        if number % 10 == 9:  # and from nothing, now and then
+            _wait_for_the_end(layered)
+            shutil.rmtree(layered.store)
+        pair = [_started(layered, which, shared) for which in range(2)]
+        for build in pair:
+            time.sleep(dice.uniform(0, usual))
+            with suppress(ProcessLookupError):
+                os.killpg(build.pid, signal.SIGKILL) if number % 2 else _kill_the_outermost_python(build.pid)
+        for build in pair:
+            ends["finished" if build.wait() == 0 else "killed"] += 1
+    _wait_for_the_end(layered)
+    told = layered.told("cache", "verify")
+    layered.build("--no-cache")
+    plain = layered.tree()
+    layered.build()
+    assert layered.tree() == plain
+    shutil.rmtree(layered.store)
+    layered.build("--cache-from", str(shared))
+    assert layered.tree() == plain
+    assert "not taken" not in layered.log
+    layered.told("cache", "gc")
+    figures.append(f"layers of killed builds ({'root' if isinstance(layered, LayeredBuilder) else 'user'}): "
+                   f"{ends['killed']} killed, {ends['finished']} had finished; then: {told.strip()}")
+    assert ends["killed"] > builds / 2
+
+
+def _kill_the_outermost_python(pid: int) -> None:
+    """pydib's outer process: runuser and env lie before it."""
+    while not Path(f"/proc/{pid}/comm").read_text().startswith("python"):
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if not children:
+            break
+        pid = int(children[0])
+    os.kill(pid, signal.SIGKILL)
+
+
+def _wait_for_the_end(made: Layered) -> None:
+    deadline = time.monotonic() + 20
+    while made.processes() and time.monotonic() < deadline:
+        time.sleep(0.02)
