@@ -31,6 +31,7 @@ from pathlib import Path
 from pydib.errors import EngineError, ImageError, PydibError
 from pydib.host import leftovers
 from pydib.host.command import run
+from pydib.host.machine import in_user_namespace
 from pydib.host.mapper import Map, drop_stale_nodes
 from pydib.host.namespace import MAPPED, PASSED_ON
 
@@ -135,7 +136,7 @@ def _remove_top(path: Path) -> None:
 
 def _release(top: Path) -> tuple[Map, ...]:
     """Free the loop devices of a build that is over; gives the maps that stay. Only root's builds have any."""
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or in_user_namespace():
         return ()
     lines = (top / FILESYSTEMS).read_text().split() if (top / FILESYSTEMS).exists() else []
     folders, numbers = [top, *_written_down(top)], {int(number) for number in lines if number.isdecimal()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -191,6 +192,22 @@ def test_commands_that_look_into_layers(linked: LayeredUserBuilder) -> None:
     assert "install.d/30-closed" in linked.build()
     assert linked.told("cache", "gc", "--all").endswith("0 B are kept\n")
     assert [path.name for path in (linked.store / "u").iterdir()] == ["0"]
+
+
+def test_gc_clears_away_what_a_killed_build_left(layered: LayeredUserBuilder) -> None:
+    layered.build()
+    layered.script("second", "install.d/20-waits", HEAD + "mkdir /x; chown 5:5 /x; chmod 0 /x; echo reached\n"
+                   "while :; do read -t 100 <> <(:) || true; done\n")
+    argv = layered.pydib("build", "--no-base", "--progress", "lines", "-t", "tar", "-o", "disk", *layered.names)
+    build = subprocess.Popen(argv, env=layered.environment, cwd=layered.out, text=True, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    assert build.stdout is not None
+    assert any("reached" in line for line in build.stdout)
+    os.killpg(build.pid, signal.SIGKILL)
+    build.communicate()
+    assert "removed, of a build that was killed" in layered.told("cache", "gc")
+    assert list(layered.temporary.iterdir()) == []
+    assert list((layered.store / "w").iterdir()) == []
 
 
 def test_root_and_a_user_do_not_share_a_store(layered: LayeredUserBuilder) -> None:
