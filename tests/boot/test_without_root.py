@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from benchmarks import oracle
 from tests.boot.conftest import pydib
 from tests.finished_disk import check_clean, filesystems, raw_copy
 from tests.ordinary_user import User, ordinary_user
@@ -47,10 +49,25 @@ FILESYSTEMS = {"mbr": ["ext4"], "block-device-gpt": ["ext4"], "block-device-efi"
                "btrfs": ["btrfs", "vfat"]}
 
 
-def build(user: User, *elements: str, layout: str) -> Path:
+@ALL
+@pytest.mark.contract("C-001")
+def test_dib_s_own_elements(user: User) -> None:
+    """Their boot loader needs a block device, and ours stands before it; all else is theirs."""
+    theirs, ours = user.library.parent / "theirs", user.library.parent / "ours"
+    shutil.copytree(oracle.elements_folder(), theirs, symlinks=True)
+    shutil.copytree(user.library / "elements/bootloader", ours / "bootloader", symlinks=True)
+    subprocess.run(["chmod", "-R", "a+rX", theirs, ours], check=True)
+    settings = {"ELEMENTS_PATH": f"{ours}:{theirs}", "DIB_PYTHON_VERSION": "3"}
+    if mirror := oracle.security_mirror():
+        settings["DIB_DEBIAN_SECURITY_MIRROR"] = mirror
+    booted = pydib("boot", "--timeout", "420", build(user, **settings))
+    assert "reached a login prompt" in booted.stdout
+
+
+def build(user: User, *elements: str, layout: str = "", **settings: str) -> Path:
     """Build `debian-minimal vm` and `elements` as `user`, with the disk's layout of that name out of fixtures/."""
     image = user.home / "debian.qcow2"
-    variables = {"OVERWRITE_OLD_IMAGE": "1", "DIB_RELEASE": "bookworm"}
+    variables = {"OVERWRITE_OLD_IMAGE": "1", "DIB_RELEASE": "bookworm", **settings}
     if layout:
         variables |= {"DIB_BLOCK_DEVICE_CONFIG": f"file://{user.library}/fixtures/blockdev/bootable/{layout}.yaml",
                       "DIB_IMAGE_SIZE": "3"}
