@@ -8,15 +8,22 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from pydib.blockdev.filesystem import EXT
+from pydib.blockdev.tree.kernel import PROGRAM
 from pydib.errors import CommandFailed
 from pydib.host import loop
-from pydib.host.command import run
+from pydib.host.command import find_tool, run
 from pydib.host.mount import mounted
 
 CHECKERS = {**dict.fromkeys(EXT, ("e2fsck", "-fn")), "xfs": ("xfs_repair", "-n"), "btrfs": ("btrfs", "check"),
             "vfat": ("fsck.fat", "-n"), "swap": ("swaplabel",)}
 """The command that changes nothing and fails when it finds something, by type of filesystem."""
+
+
+FILLED_BY_KERNEL = pytest.mark.skipif(not find_tool(PROGRAM), reason=f"{PROGRAM} is not installed")
+"""For tests of tree mode with xfs or btrfs: Debian's package is user-mode-linux."""
 
 
 @dataclass(frozen=True, kw_only=True)
