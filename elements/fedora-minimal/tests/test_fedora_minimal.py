@@ -1,0 +1,12 @@
+"""Fedora from its packages."""
+
+
+def test_dnf_gets_its_repositories(fake_root, element, commands, tmp_path):
+    fake_root.env |= {"DISTRO_NAME": "", "DIB_RELEASE": ""}
+    fake_root.mkdir("/etc")
+    commands.fake("dnf", "rpm", "chroot", "unshare")
+    commands.on("unshare").does(f'cat "$(sed -E "s/.*reposdir=([^ ]*).*/\\1/" <<<"$*")"/*.repo >"{tmp_path}/seen"')
+    run = element("fedora-minimal").run("root.d/08-yum-minimal")
+    assert run.ok, run.output
+    assert run.called("unshare", "dnf", "--releasever=43", "fedora-release")
+    assert "metalink=https://" in (tmp_path / "seen").read_text()
