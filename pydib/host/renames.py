@@ -7,6 +7,7 @@ kernel carries it out. Nothing is forbidden or changed: this is no wall.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -44,6 +45,7 @@ class _Calls:
 
 
 _X32 = 0x40000000
+UNKNOWN = Path("/a directory that could not be told")
 _KINDS: dict[str, tuple[int, dict[int, tuple[_Calls, ...]]]] = {
     "x86_64": (317, {
         0xC000003E: (_Calls(rename=82, renameat=264, renameat2=316),
@@ -60,8 +62,8 @@ class RenameWatch:
     """Watches over the renames of this process and of all that it starts from now on, until it ends.
 
     Args:
-        concerns: told the path of each directory that is about to be renamed, as this process sees it; called in a
-            thread of its own, while the one that renames waits.
+        concerns: told the path of each directory that is about to be renamed, as this process sees it, or UNKNOWN;
+            called in a thread of its own, while the one that renames waits.
     """
 
     def __init__(self, concerns: Callable[[Path], None]) -> None:
@@ -97,7 +99,11 @@ class RenameWatch:
                     continue
                 return
             number, *rest = _NOTIFICATION.unpack(buffer)
-            self._look(rest)
+            try:
+                self._look(rest)
+            except Exception:  # whatever it was: without an answer every rename would wait for ever
+                with contextlib.suppress(Exception):
+                    self._concerns(UNKNOWN)
             try:
                 fcntl.ioctl(self._listener, _SEND, _ANSWER.pack(number, 0, 0, _CONTINUE))
             except OSError:
@@ -111,7 +117,7 @@ class RenameWatch:
             except OSError as error:
                 if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.ELOOP, errno.ENAMETOOLONG):
                     continue  # so the kernel will say, too
-                path = Path("/unknown")
+                path = UNKNOWN
             if path is not None:
                 self._concerns(path)
 

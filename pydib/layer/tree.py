@@ -98,8 +98,12 @@ class Tree:
             return
         if not path.is_relative_to(self.place):
             self.moved = self.moved or ("" if path.exists() else str(path))
-        elif _is_of_a_lower(path.relative_to(self.place), *self._shown):
+        elif self._lies_on_overlay(path) and _is_of_a_lower(path.relative_to(self.place), *self._shown):
             self.moved = self.moved or f"/{path.relative_to(self.place)}"
+
+    def _lies_on_overlay(self, path: Path) -> bool:
+        """Whether it is the tree's own, not on something that is mounted in it."""
+        return path.lstat().st_dev == self.place.lstat().st_dev
 
     def become_plain(self, *, with_changes: bool) -> bool:
         """Copy the tree into a plain directory, which takes its place; False, and nothing done, when it is in use.

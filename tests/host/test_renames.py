@@ -52,6 +52,14 @@ def test_directories_that_are_renamed(tmp_path: Path, what: str, seen: list[str]
     assert list(dict.fromkeys(done.stdout.split())) == [str(tmp_path / name) for name in seen]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="without no_new_privs a seccomp filter needs root")
+def test_who_listens_may_fail_and_renames_go_on(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    program = PROGRAM.replace("seen.append(str(path))", "1 / 0")
+    subprocess.run([sys.executable, "-c", program, "mv a b; mv b c"], cwd=tmp_path, check=True, timeout=20)
+    assert (tmp_path / "c").is_dir()
+
+
 def _give_perl(root: Path) -> None:
     perl = Path("/usr/bin/perl")
     listed = subprocess.run(["ldd", perl], capture_output=True, text=True, check=True).stdout

@@ -144,7 +144,8 @@ def test_a_script_that_renames_a_folder_runs_once_more_on_a_plain_directory(laye
 def test_folders_of_one_s_own_are_renamed_as_anywhere(layered: LayeredUserBuilder) -> None:
     layered.script("first", "install.d/10-folder", HEAD + "mkdir -p /opt/a /opt/gone\n")
     layered.script("second", "install.d/20-moves", HEAD + "mkdir /opt/b; mv /opt/b /opt/c; echo x >/opt/f; mv /opt/f "
-                   "/opt/a/f; rmdir /opt/gone; mkdir /opt/gone; mv /opt/gone /opt/d\n")
+                   "/opt/a/f; rmdir /opt/gone; mkdir /opt/gone; mv /opt/gone /opt/d\n"
+                   "mkdir /opt/e; mount -t tmpfs none /opt/e; mkdir /opt/e/x; mv /opt/e/x /opt/e/y; umount /opt/e\n")
     layered.build()
     assert layered.build() == []
     assert {"opt/a/f", "opt/c", "opt/d"} <= set(layered.tree())
