@@ -195,6 +195,33 @@ def test_commands_that_look_into_layers(linked: LayeredUserBuilder) -> None:
     assert [path.name for path in (linked.store / "u").iterdir()] == ["0"]
 
 
+@pytest.mark.parametrize(("kind", "told"), [
+    ("ramfs", "its filesystem cannot hold layers"), ("read-only", "cannot be written"), ("small", "MiB are free"),
+    ("newer", "format 99"),
+])
+def test_a_store_that_cannot_be_used_is_named_and_the_image_is_right(layered: LayeredUserBuilder, kind: str, told: str
+                                                                     ) -> None:
+    layered.build()
+    tree = layered.tree()
+    place = layered.out.parent / "elsewhere"
+    (place / "layers").mkdir(parents=True)
+    options = {"ramfs": ["ramfs"], "read-only": ["tmpfs", "-o", "ro"], "small": ["tmpfs", "-o", "size=50m"]}.get(kind)
+    if options:
+        subprocess.run(["mount", "-t", *options, "none", place], check=True)
+        subprocess.run(["chown", layered.user.name, place], check=kind != "read-only", capture_output=True)
+    else:
+        (place / "layers/format").write_text('{"version": 99}')
+        subprocess.run(["chown", "-R", layered.user.name, place], check=True)
+    try:
+        assert layered.build("--image-cache", str(place)) == ["root.d/10-tiny-os", "root.d/20-tools"]
+    finally:
+        if options:
+            subprocess.run(["umount", place], check=True)
+    assert "no layers are used or kept: " in layered.log
+    assert told in layered.log
+    assert layered.tree() == tree
+
+
 def test_gc_clears_away_what_a_killed_build_left(layered: LayeredUserBuilder) -> None:
     layered.build()
     layered.script("second", "install.d/20-waits", HEAD + "mkdir /x; chown 5:5 /x; chmod 0 /x; echo reached\n"
