@@ -17,7 +17,7 @@ def bootstrap(fake_root, element, commands):
 @pytest.mark.parametrize(("env", "address"), [
     ({"DIB_DISTRIBUTION_MIRROR": "http://m.test/"}, "http://m.test/distribution/leap/15.6/repo/oss/"),
     ({"DIB_DISTRIBUTION_MIRROR": "http://m.test", "DIB_RELEASE": "tumbleweed"}, "http://m.test/tumbleweed/repo/oss/"),
-    ({"DIB_ZYPPER_REPOS": "oss=>http://x.test/a"}, "http://x.test/a"),
+    ({"DIB_ZYPPER_REPOS": "oss=>http://x.test/a", "DIB_ZYPPER_GPGCHECK": "0"}, "http://x.test/a"),
 ])
 def test_zypper_of_the_host_installs_it(bootstrap, env, address):
     run = bootstrap(**env)
