@@ -1,4 +1,4 @@
-"""Roots of RPM and SUSE packages, made by the host's real dnf and zypper from a small repository on the loopback address."""
+"""Roots of RPM and SUSE packages, made by the host's dnf and zypper from a small repository on the loopback address."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (place / "all.spec").write_text(spec())
     packages = place / "packages"
     busybox = find_tool("busybox")
-    subprocess.run(["rpmbuild", "--quiet", "-bb", "--define", f"_topdir {place}/build", "--define", f"_rpmdir {packages}",
-                    "--define", f"busybox {busybox}", "--define", f"rpmscript {place}/rpm.sh", place / "all.spec"],
-                   check=True, capture_output=True)
+    macros = {"_topdir": place / "build", "_rpmdir": packages, "busybox": busybox, "rpmscript": place / "rpm.sh"}
+    defines = [word for name, value in macros.items() for word in ("--define", f"{name} {value}")]
+    subprocess.run(["rpmbuild", "--quiet", "-bb", *defines, place / "all.spec"], check=True, capture_output=True)
     subprocess.run(["createrepo_c", "--quiet", packages], check=True)
     for path in ("releases/41/Everything/x86_64/os", "updates/41/Everything/x86_64", "distribution/leap/15.6/repo/oss",
                  "update/leap/15.6/oss"):
@@ -81,8 +81,8 @@ def run(tmp_path: Path, element: str, script: str, **env: str) -> Path:
     variables = {**os.environ, "TARGET_ROOT": str(target), "TMP_HOOKS_PATH": str(hooks), "ARCH": "amd64",
                  "DIB_IMAGE_CACHE": str(tmp_path / "cache"), "PATH": f"{paths.tools_dir()}:{os.environ['PATH']}", **env}
     command = 'for file in "$1"/environment.d/*; do . "$file"; done; exec "$1/$2"'
-    done = subprocess.run(["bash", "-euc", command, "bash", hooks, script], env=variables, text=True, capture_output=True,
-                          check=False)
+    done = subprocess.run(["bash", "-euc", command, "bash", hooks, script], env=variables, text=True,
+                          capture_output=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return target
 
