@@ -111,7 +111,7 @@ class Carried:
                 os.setxattr(upper / folder, _ORIGIN, b"")
                 dress(upper / folder, self._below_it(folder, lowers))
                 self._made[folder] = looks(upper / folder)
-        self._placed = {group: _touch(upper / group.names[0]) for group in wanted}
+        self._placed = {group: _touch(upper, group.names[0]) for group in wanted}
 
     def _wanted(self, lowers: Sequence[str]) -> tuple[Linked, ...]:
         """The files with several names that a tree of these layers shows. What is known of the layers last asked for
@@ -149,15 +149,15 @@ class Carried:
         placed = {name for group in self._placed for name in group.names}
         return (all(name in placed or name in self._made for name, _ in _below(upper))
                 and all(self._is_untouched(upper, group) for group in self._placed)
-                and all(_looks_of(upper / folder) == before for folder, before in self._made.items()))
+                and all(_looks_of(upper, folder) == before for folder, before in self._made.items()))
 
     def _is_untouched(self, upper: Path, group: Linked) -> bool:
-        return all(_touch(upper / name) == self._placed[group] for name in group.names)
+        return all(_touch(upper, name) == self._placed[group] for name in group.names)
 
     def take_back(self, upper: Path) -> None:
         """Take what is untouched out of `upper`, which is not mounted any more, as if it had never been there."""
         folders = {str(folder) for group in self._placed for name in group.names for folder in Path(name).parents}
-        now = {folder: _looks_of(upper / folder) for folder in folders}
+        now = {folder: _looks_of(upper, folder) for folder in folders}
         for group in [group for group in self._placed if self._is_untouched(upper, group)]:
             place = self._pool / group.layer / group.names[0]
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -182,17 +182,30 @@ def _below(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             yield os.path.relpath(path, folder), os.lstat(path)
 
 
-def _touch(path: Path) -> _Touch | None:
+def _touch(upper: Path, name: str) -> _Touch | None:
+    """None when there is no such file any more."""
+    if not _is_reached(upper, name):
+        return None
     try:
-        info = path.lstat()
+        info = (upper / name).lstat()
     except OSError:
         return None
     return info.st_ino, info.st_ctime_ns
 
 
-def _looks_of(folder: Path) -> tuple[int, int, int, int, list[tuple[bytes, bytes]]] | None:
+def _looks_of(upper: Path, folder: str) -> tuple[int, int, int, int, list[tuple[bytes, bytes]]] | None:
     """Its looks; None when it is no folder any more."""
-    return looks(folder) if folder.is_dir() and not folder.is_symlink() else None
+    return looks(upper / folder) if _is_reached(upper, f"{folder}/.") else None
+
+
+def _is_reached(upper: Path, name: str) -> bool:
+    """Whether all above `name` are folders: a script may have put a link there, which leads anywhere."""
+    place = os.fspath(upper)
+    for part in name.split("/")[:-1]:
+        place = os.path.join(place, part)
+        if not (os.path.isdir(place) and not os.path.islink(place)):
+            return False
+    return True
 
 
 def _set_mtime(folder: Path, mtime_ns: int) -> None:

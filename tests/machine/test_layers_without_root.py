@@ -56,7 +56,8 @@ ln -s nowhere /opt/a/link; ln -P /opt/a/link /opt/b/link
 chown 33:44 /opt/a/mode; chmod 4750 /opt/a/mode; setfattr -n user.note -v x /opt/a/mode; touch -d 2001-02-03 /opt/a/gone
 echo x >/opt/a/able; setcap cap_net_raw+ep /opt/a/able; ln /opt/a/able /opt/b/able
 echo x >/opt/a/alone; ln /opt/a/alone /opt/b/alone
-touch -d 2002-03-04 /opt/a /opt/b
+mkdir -p /opt/c/empty /opt/d; echo x >/opt/a/far; ln /opt/a/far /opt/c/able; ln /opt/a/able /opt/d/able
+touch -d 2002-03-04 /opt/a /opt/b /opt/c/empty
 """
 
 TOUCHED = HEAD + r"""
@@ -72,6 +73,7 @@ ln /opt/a/link /opt/one-more
 """
 
 MORE = HEAD + r"""
+rm -r /opt/c; ln -s /opt/a /opt/c; rm -r /opt/d; ln -s a /opt/d
 echo three >>/opt/b/deep/content; echo three >>/opt/b/sparse; rm -r /opt/b/deep; chmod 600 /opt/a/able
 """
 
@@ -108,7 +110,7 @@ def test_a_file_that_nobody_touches_is_in_one_layer_only(linked: LayeredUserBuil
     places = list(linked.store.glob("u/*/opt/a/alone"))
     assert len(places) == 1
     listed = {path.relative_to(path.parents[1]).as_posix() for path in linked.store.glob("u/*/opt/*")}
-    assert listed == {"opt/a", "opt/b", "opt/elsewhere", "opt/one-more"}
+    assert listed == {f"opt/{name}" for name in ("a", "b", "c", "d", "elsewhere", "one-more")}
 
 
 MOVES = {
