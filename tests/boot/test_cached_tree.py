@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,11 +50,15 @@ def without_content(facts: str) -> str:
 @pytest.mark.machine
 @pytest.mark.parametrize("who", ["root", "user"])
 def test_trees_from_layers_and_without(who: str, tmp_path: Path, fixtures: Path) -> None:
+    """Layers as they were made, layers that another store gave, and none."""
     with builder_of(who, tmp_path, fixtures) as made:
         made.names = ["base", "debian-minimal", "vm"]
-        made.build()
+        shared = str(made.out.parent / "shared")
+        made.build("--cache-to", shared)
+        assert "runs once more" not in made.log
         first = made.tree()
-        ran = made.build()
+        shutil.rmtree(made.store)
+        ran = made.build("--cache-from", shared)
         assert not [script for script in ran if script.startswith(("root.d", "pre-install.d", "install.d", "post-in"))]
         again = made.tree()
         assert made.told("cache", "verify").endswith("all as they were written\n")

@@ -35,6 +35,8 @@ print("\\n".join(seen))
     ("mv file other", []),
     ("mv nothing other || true", []),
     ("mv a/ b", ["a"]),
+    ("unshare --mount mv a b", ["a"]),
+    ("unshare --mount sh -c 'mount --bind deep root; mv root/one two || mv root/one root/two'", ["root/one"]),
     ("perl -e 'rename \"deep/one\", \"a\"'", ["deep/one"]),
     ("chroot $PWD/root /perl -e 'chdir \"/sub\"; rename \"/sub/x\", \"y\"; rename \"../sub/y\", \"z\"'",
      ["root/sub/x", "root/sub/y"]),
