@@ -9,6 +9,7 @@ from collections.abc import Callable
 import click
 
 from pydib.errors import PydibError
+from pydib.host.limits import allow_deep_trees
 
 USAGE_ERROR = 2
 
@@ -18,6 +19,7 @@ def report_errors(call: Callable[[], object], *, program: str = "pydib", usage_c
 
     `call` may give back an exit code itself; anything else than a number counts as success.
     """
+    allow_deep_trees()
     try:
         result = call()
     except click.exceptions.Exit as done:

@@ -13,7 +13,7 @@ from pydib.build import Order, carry_out, failure_of
 from pydib.errors import Interrupted, PydibError, ShellEnded
 from pydib.events import BuildFailed, Note, Reporter
 from pydib.host import room
-from pydib.host.limits import limit_processes
+from pydib.host.limits import allow_deep_trees, limit_processes
 from pydib.host.namespace import PASSED_ON, listen, nested
 from pydib.masking import Mask
 from pydib.report.reporters import reporter
@@ -50,6 +50,7 @@ def _carried_out(order: Order, report: Reporter) -> int:
 def _worked_off(order: Order, report: Reporter) -> int:
     try:
         listen(_interrupt)
+        allow_deep_trees()
         limit_processes(order.prepared.recipe.most_processes)
         carry_out(order, report)
     except ShellEnded as end:

@@ -1,16 +1,25 @@
-"""How many processes a build may have at a time, so that one that starts processes without end ends itself."""
+"""Limits of a build's processes: how many there may be at a time, so that one that starts processes without end ends
+itself; and how deep ours may look into a tree."""
 
 from __future__ import annotations
 
 import os
 import resource
+import sys
 from pathlib import Path
 
 from pydib.host.machine import in_user_namespace
 
 PID_MAX = Path("/proc/sys/kernel/pid_max")
+DEEPEST = 2048
+"""A path has 4096 bytes (PATH_MAX), so no name leads through more folders."""
 PER_NAMESPACE_SINCE = (6, 14)
 """The first kernel in which each PID namespace has a pid_max of its own. In an older one it is the whole machine's."""
+
+
+def allow_deep_trees() -> None:
+    """Python gives up at a thousand calls within one another, as os.walk needs them for a thousand folders."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 2 * DEEPEST + 1000))
 
 
 def limit_processes(most: int) -> bool:

@@ -20,7 +20,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -30,10 +29,10 @@ from pathlib import Path
 
 from pydib.errors import EngineError, ImageError, PydibError
 from pydib.host import leftovers
-from pydib.host.command import run
 from pydib.host.machine import in_user_namespace
 from pydib.host.mapper import Map, drop_stale_nodes
-from pydib.host.namespace import MAPPED, PASSED_ON
+from pydib.host.namespace import PASSED_ON
+from pydib.host.removal import remove_tree
 
 BUILD_PREFIX, IMAGE_PREFIX, STAGING_PREFIX = "dib_build.", "dib_image.", ".pydib-"
 MARKER, FILESYSTEMS = ".pydib-build", ".pydib-filesystems"
@@ -157,23 +156,11 @@ def remove(path: Path) -> None:
         raise EngineError(f"{path} is not removed: {inside[0]} is still mounted", where=str(path),
                           hint=f"umount {inside[0]}, then remove the directory")
     for wait in (*PATIENCE, None):
-        with contextlib.suppress(RecursionError):
-            shutil.rmtree(path, ignore_errors=True)
-        if path.exists():
-            _remove_by_rm(path)
-        if not path.exists():
+        if remove_tree(path):
             return
         if wait is not None:
             time.sleep(wait)
     raise EngineError("a directory of the build cannot be removed", where=str(path), hint=f"rm -r {path}")
-
-
-def _remove_by_rm(path: Path) -> None:
-    """What Python cannot: trees of any depth, and files of the caller's subordinate ids, which are only for root of a
-    user namespace to remove."""
-    mapped = [] if os.geteuid() == 0 else ["unshare", *MAPPED]
-    with contextlib.suppress(PydibError):
-        run(*mapped, "rm", "--recursive", "--force", "--one-file-system", "--", path)
 
 
 def sweep(temporary: Path, *, tell: Callable[[str], None] = lambda text: None) -> list[Path]:

@@ -21,7 +21,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from typing import Any, TypeVar
 
 from pydib.errors import EngineError
 from pydib.host.machine import in_user_namespace
+from pydib.host.removal import remove_tree
 from pydib.layer import keys
 from pydib.layer.content import content_of, signature_of
 from pydib.layer.records import BuildRecord, Outcome, State, build_from, outcome_from, state_from
@@ -408,4 +408,4 @@ def lines_in(log: Path) -> list[str]:
 
 def remove(folder: Path) -> None:
     """Remove a directory of the store; files that a script made immutable too."""
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)

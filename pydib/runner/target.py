@@ -15,6 +15,7 @@ from pydib.host.command import run
 from pydib.host.inside import folder_inside, is_inside
 from pydib.host.machine import in_user_namespace
 from pydib.host.mount import detach, mount, mounted, mounts_below, unmount_below
+from pydib.host.removal import remove_tree
 
 RESOLV_CONF = "etc/resolv.conf"
 ORIGINAL = "etc/resolv.conf.ORIG"
@@ -186,7 +187,8 @@ def _empty(root: Path, name: str) -> None:
     unmount_below(folder, itself=False)
     for entry in os.scandir(folder):
         if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
+            if not remove_tree(Path(entry.path)):
+                raise EngineError("a folder that scripts left cannot be removed", where=entry.path)
         else:
             os.unlink(entry.path)
 

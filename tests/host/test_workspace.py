@@ -114,8 +114,7 @@ def test_when_something_cannot_be_removed_the_marker_stays_for_the_next_time(tmp
     build = abandoned(tmp_path, image)
     with monkeypatch.context() as patched:
         patched.setattr(workspace_module, "PATIENCE", ())
-        patched.setattr(workspace_module.shutil, "rmtree", lambda *_, **__: None)
-        patched.setattr(workspace_module, "_remove_by_rm", lambda path: None)
+        patched.setattr(workspace_module, "remove_tree", lambda path: False)
         assert sweep(tmp_path) == []
     assert (build / MARKER).is_file()
     assert sweep(tmp_path) == [build]

@@ -110,6 +110,9 @@ mount -t tmpfs tmpfs "$TARGET_ROOT/a b"; mount -t tmpfs tmpfs "$TMP_BUILD_DIR/c"
     Case(name="nests folders without end", arguments=("-t", "tar", "--no-tmpfs"), code=3, scripts={
         "root.d/50-nests": 'cd "$TMP_BUILD_DIR"; p=$(printf "d/%.0s" {1..500})\n'
         'for i in 1 2 3; do mkdir -p "$p"; cd "$p"; done; exit 3'}),
+    Case(name="leaves folders without end in the image", arguments=("-t", "tar", "--no-cache"), scripts={
+        "install.d/50-nests": 'mkdir -p /tmp/x /var/log/x; p=$(printf "d/%.0s" {1..600})\n'
+        'for x in /tmp/x /var/log/x; do cd "$x"; for i in 1 2 3; do mkdir -p "$p"; cd "$p"; echo x >file; done; done'}),
     Case(name="exports more than a program can be given", code=None, says=("Argument list too long",), scripts={
         "environment.d/50-much.bash": 'export MUCH="$(head -c 3000000 /dev/zero | tr "\\\\0" x)"',
         "root.d/60-x": "true"}),
