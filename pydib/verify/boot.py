@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from pydib.host.stream import Child, streamed
 from pydib.verify.console import Console
 from pydib.verify.image_file import image_file
 from pydib.verify.kvm import kvm_answer
-from pydib.verify.qemu import PROGRAM, Accelerator, Drive, Firmware, Machine, qemu_argv
+from pydib.verify.qemu import PROGRAM, Accelerator, Drive, Firmware, Forward, Machine, qemu_argv
 
 FirmwareName = Literal["bios", "efi"]
 
@@ -49,7 +49,7 @@ class BootResult:
 
 def boot(image: Path, *, expect: str | None = None, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
          memory_mib: int = DEFAULT_MEMORY_MIB, cpus: int = DEFAULT_CPUS, firmware: FirmwareName = "bios",
-         accelerator: Accelerator | None = None,
+         accelerator: Accelerator | None = None, drives: Sequence[Drive] = (), forwards: Sequence[Forward] = (),
          on_line: Callable[[str], None] = lambda line: None) -> BootResult:
     """Boot `image` and wait for `expect`, by default a login prompt, on its first serial port.
 
@@ -61,17 +61,28 @@ def boot(image: Path, *, expect: str | None = None, timeout_seconds: float = DEF
         cpus: its number of processors.
         firmware: what starts the boot loader.
         accelerator: by default KVM where it really works, else emulation.
+        drives: further disks, in their order; the image is the first.
+        forwards: ports of this machine that lead into the guest.
         on_line: gets each line of the console as it comes, without colours and control characters.
 
     Raises:
         InputError: `image` is no disk image.
         ToolMissing: QEMU, or the EFI firmware, is not installed.
     """
+    machine = machine_for(image, memory_mib=memory_mib, cpus=cpus, firmware=firmware, accelerator=accelerator,
+                          drives=drives, forwards=forwards)
+    return watch(machine, expect=expect, timeout_seconds=timeout_seconds, on_line=on_line)
+
+
+def machine_for(image: Path, *, memory_mib: int = DEFAULT_MEMORY_MIB, cpus: int = DEFAULT_CPUS,
+                firmware: FirmwareName = "bios", accelerator: Accelerator | None = None,
+                drives: Sequence[Drive] = (), forwards: Sequence[Forward] = ()) -> Machine:
+    """The machine that `boot` starts; arguments and errors as there."""
     file = image_file(image)
     require_tool(PROGRAM)
-    machine = Machine(drives=(Drive(path=file.path, format=file.format),), memory_mib=memory_mib, cpus=cpus,
-                      accelerator=accelerator or _accelerator(), efi=efi_firmware() if firmware == "efi" else None)
-    return watch(machine, expect=expect, timeout_seconds=timeout_seconds, on_line=on_line)
+    return Machine(drives=(Drive(path=file.path, format=file.format), *drives), memory_mib=memory_mib, cpus=cpus,
+                   accelerator=accelerator or _accelerator(), efi=efi_firmware() if firmware == "efi" else None,
+                   forwards=tuple(forwards))
 
 
 def watch(machine: Machine, *, expect: str | None = None, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,

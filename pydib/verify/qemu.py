@@ -38,8 +38,19 @@ class Kernel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Forward:
+    """A TCP port of this machine's loopback address that leads to one of the guest's."""
+
+    host_port: int
+    guest_port: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A virtual machine with its first serial port on our stdout. Without `efi` it starts with a BIOS."""
+    """A virtual machine with its first serial port on our stdout. Without `efi` it starts with a BIOS.
+
+    Its network reaches what listens on our loopback address as 10.0.2.2.
+    """
 
     drives: tuple[Drive, ...] = ()
     memory_mib: int = 1024
@@ -48,6 +59,7 @@ class Machine:
     efi: Firmware | None = None
     kernel: Kernel | None = None
     network: bool = True
+    forwards: tuple[Forward, ...] = ()
 
 
 def qemu_argv(machine: Machine, *, program: str = PROGRAM) -> tuple[str, ...]:
@@ -63,7 +75,7 @@ def qemu_argv(machine: Machine, *, program: str = PROGRAM) -> tuple[str, ...]:
         *_processor(machine),
         "-m", str(machine.memory_mib), "-smp", str(machine.cpus),
         "-device", "virtio-rng-pci",
-        *_network(machine.network),
+        *_network(machine.network, machine.forwards),
         *_firmware(machine.efi),
         *(word for number, drive in enumerate(machine.drives) for word in _drive(number, drive)),
         *_kernel(machine.kernel),
@@ -88,11 +100,12 @@ def _firmware(efi: Firmware | None) -> tuple[str, ...]:
             "-drive", f"if=pflash,unit=1,format=raw,snapshot=on,file={_escaped(efi.variables)}")
 
 
-def _network(wanted: bool) -> tuple[str, ...]:
+def _network(wanted: bool, forwards: tuple[Forward, ...]) -> tuple[str, ...]:
     """A network card behind QEMU's own DHCP server, without the ROM that would look for something to boot there."""
     if not wanted:
         return ("-nic", "none")
-    return ("-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile=")
+    rules = "".join(f",hostfwd=tcp:127.0.0.1:{rule.host_port}-:{rule.guest_port}" for rule in forwards)
+    return ("-netdev", f"user,id=net0{rules}", "-device", "virtio-net-pci,netdev=net0,romfile=")
 
 
 def _drive(number: int, drive: Drive) -> tuple[str, ...]:

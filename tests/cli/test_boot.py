@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -95,3 +96,33 @@ def ended(descriptor: int) -> bool:
         return bool(select.select([descriptor], [], [], 5)[0])
     finally:
         os.close(descriptor)
+
+
+@pytest.mark.parametrize(("arguments", "problem"), [
+    pytest.param(("--forward", "6379"), "'6379' are not two ports", id="one-port"),
+    pytest.param(("--forward", "1:70000"), "are not two ports", id="no-port"),
+    pytest.param(("--inject", "/etc/x"), "does not say which file goes where", id="no-file"),
+    pytest.param(("--inject", "etc/x=/etc/hostname"), "no place for a file", id="relative"),
+    pytest.param(("--inject", "/etc/x=/no/such"), "/no/such cannot be read", id="missing-file"),
+    pytest.param(("--user-data", "/no/such"), "/no/such cannot be read", id="missing-user-data"),
+    pytest.param(("--network-data", "/etc/hostname"), "this is no JSON", id="no-json"),
+    pytest.param(("--volume", "big"), "'big' is not a size", id="no-size"),
+])
+def test_a_cloud_that_cannot_be_is_one_message(disk: Path, arguments: tuple[str, ...], problem: str) -> None:
+    done = pydib("boot", *arguments, disk)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert problem in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_machine_gets_its_drives_and_ports(disk: Path, tmp_path: Path) -> None:
+    """QEMU itself checks them: it would not start with a drive or a port that it cannot have."""
+    (tmp_path / "info").write_text("x\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    done = pydib("boot", "--quiet", "--inject", f"/etc/info={tmp_path / 'info'}", "--volume", "64MiB", "--volume",
+                 "64MiB", "--forward", f"{port}:22", disk)
+    assert done.returncode == 0, done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = pydib("boot", "--quiet", "--forward", f"{taken.getsockname()[1]}:22", disk)
+    assert done.returncode == 1 and "QEMU ended with exit code 1" in done.stderr
+    assert "Could not set up host forwarding rule" in done.stderr

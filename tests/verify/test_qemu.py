@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from pydib.verify.qemu import Drive, Firmware, Kernel, Machine, qemu_argv
+from pydib.verify.qemu import Drive, Firmware, Forward, Kernel, Machine, qemu_argv
 
 DISK = Drive(path=Path("/images/debian.qcow2"), format="qcow2")
 
@@ -71,3 +71,9 @@ def test_without_network_there_is_no_card() -> None:
     argv = qemu_argv(Machine(network=False))
     assert ("-nic", "none") in list(pairwise(argv))
     assert "-netdev" not in argv
+
+
+def test_ports_are_forwarded_from_the_loopback_address() -> None:
+    rules = (Forward(host_port=7000, guest_port=6379), Forward(host_port=7001, guest_port=22))
+    found = options(Machine(forwards=rules))
+    assert ("-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:7000-:6379,hostfwd=tcp:127.0.0.1:7001-:22") in found
