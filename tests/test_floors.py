@@ -30,7 +30,12 @@ DOORS = {
     "guestfs": ("verify/disk.py",),
     "pytest": ("testkit/",),
     "pyfakefs": ("testkit/", "host/command.py"),  # command.py asks whether a fake filesystem is active, to refuse
-    "click": ("cli/",),
+    "click": ("cli/", "trove/command.py"),
+    "kombu": ("trove/broker.py",),
+    "amqp": ("trove/broker.py",),
+    "cryptography": ("trove/messages.py",),
+    "pymysql": ("trove/answers.py",),
+    "pg8000": ("trove/answers.py",),
     "subprocess": ("host/",),
     "inotify_simple": ("host/watch.py",),
     "ctypes": ("host/",),

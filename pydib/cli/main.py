@@ -25,12 +25,15 @@ COMMANDS = {
     "shell": "Open a shell before or after a script of a build.",
     "size": "Say how much of an image each element and script made.",
     "test": "Run the tests of elements.",
+    "trove": "Build guest images for OpenStack Trove, and try them.",
     "why": "Say which scripts of the last build ran, and why.",
 }
+ELSEWHERE = {"trove": "pydib.trove.command"}
+"""Commands that have a room of their own."""
 
 
 class Commands(click.Group):
-    """Finds `pydib NAME` in the module `pydib.cli.NAME`, as its `command`."""
+    """Finds `pydib NAME` in the module `pydib.cli.NAME`, or the one that `ELSEWHERE` names, as its `command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names."""
@@ -40,7 +43,7 @@ class Commands(click.Group):
         """The command of that name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"pydib.cli.{cmd_name}")
+        module = importlib.import_module(ELSEWHERE.get(cmd_name, f"pydib.cli.{cmd_name}"))
         command: click.Command = module.command
         return command
 

@@ -1,0 +1,50 @@
+"""What is left to do with a finished image: the commands that upload it and tell Trove of it, filled in. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGED = ("redis", "postgresql", "mysql")
+"""Databases on Debian whose managers come with the image: Trove's own run containers only."""
+_DEBIAN = {"bookworm": {"mysql": "10.11", "mariadb": "10.11", "postgresql": "15", "redis": "7.0"},
+           "trixie": {"mysql": "11.8", "mariadb": "11.8", "postgresql": "17", "redis": "8.0"}}
+_SEED = {"mysql": "5.7", "percona": "5.6", "pxc": "5.6", "mariadb": "10.1", "mongodb": "3.2", "redis": "3.2.6",
+         "cassandra": "2.1.0", "couchbase": "2.2.0", "postgresql": "9.4", "couchdb": "1.6.1", "vertica": "7.1",
+         "db2": "10.5"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """An image as Trove will know it."""
+
+    image: Path
+    datastore: str
+    distro: str
+    release: str
+
+    @property
+    def version(self) -> str:
+        """The database's version: Debian's, or the one that Trove's scripts register."""
+        return _DEBIAN.get(self.release, {}).get(self.datastore) or _SEED.get(self.datastore, "1")
+
+    @property
+    def registry(self) -> tuple[str, ...]:
+        """The option that names the image's own manager."""
+        if self.distro != "debian" or self.datastore not in PACKAGED:
+            return ()
+        return ("--registry-ext", f"{self.datastore}:packaged_datastores.{self.datastore}.Manager")
+
+
+def commands(registered: Registered) -> tuple[str, ...]:
+    """The commands, in their order; the second refers to the image by its tags, as Trove does since release 13."""
+    name = registered.image.stem
+    tags = f"trove,{registered.datastore}"
+    return (
+        shlex.join(["openstack", "image", "create", name, "--private", "--disk-format", "qcow2", "--container-format",
+                    "bare", "--property", "hw_rng_model=virtio", "--tag", "trove", "--tag", registered.datastore,
+                    "--file", str(registered.image)]),
+        shlex.join(["openstack", "datastore", "version", "create", registered.version, registered.datastore,
+                    registered.datastore, "", *registered.registry, "--image-tags", tags, "--active", "--default"]),
+    )

@@ -1,0 +1,55 @@
+"""`pydib trove`, as a user calls it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PYDIB = (sys.executable, "-c", "from pydib.cli.main import run; run()")
+
+
+def trove(*arguments: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PYDIB, "trove", *map(str, arguments)], text=True, capture_output=True, check=False,
+                          timeout=120, env={**os.environ, **env})
+
+
+def test_a_dry_run_shows_the_elements_and_the_equal_line(tmp_path: Path) -> None:
+    done = trove("build", "--datastore", "redis", "--distro", "debian", "-a", "amd64", "--dry-run", "-o",
+                 tmp_path / "a b.qcow2", "--guest-user", "me")
+    assert (done.returncode, done.stderr) == (0, "")
+    elements, _, script = done.stdout.partition("\n\n")
+    assert {"base", "debian", "vm", "guest-agent", "debian-redis", "apt-conf-dir"} <= set(elements.splitlines())
+    *exports, line = script.splitlines()
+    assert "export GUEST_USERNAME=me" in exports and "export DIB_CLOUD_INIT_DATASOURCES=ConfigDrive" in exports
+    assert shlex.split(line) == [
+        "disk-image-create", "-a", "amd64", "-o", str(tmp_path / "a b.qcow2"), "-x", "--qemu-img-options", "compat=1.1",
+        "debian", "vm", "cloud-init-datasources", "apt-conf-dir", "debian-guest", "debian-redis"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_tells_when_it_would_build_on_disk() -> None:
+    line = trove("build", "--datastore", "redis", "--dry-run", USE_TMPFS="false").stdout.splitlines()[-1]
+    assert line.startswith("disk-image-create --no-tmpfs ")
+
+
+@pytest.mark.parametrize(("arguments", "problem"), [
+    (("build", "--datastore", "nosuch"), "there is no element for the datastore 'nosuch' on debian"),
+    (("build", "--datastore", "redis", "--distro", "nosuch"), "no guest element for the distribution 'nosuch'"),
+    (("build", "--datastore", "redis", "--agent", "sync"), "--agent sync needs --scp-user (HOST_SCP_USERNAME)"),
+    (("boot", "/no/such/redis.qcow2", "--broker", "rabbit://127.0.0.1:1/"), "the broker cannot be reached"),
+    (("boot", "/no/such/image.qcow2"), "does not say which database is in it"),
+])
+def test_what_cannot_be_is_one_message(arguments: tuple[str, ...], problem: str) -> None:
+    done = trove(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert problem in done.stderr and "next: " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_databases_are_listed_with_their_distributions() -> None:
+    rows = dict(line.split(maxsplit=1) for line in trove("datastores").stdout.splitlines())
+    assert "debian" in rows["redis"] and "debian" in rows["mysql"] and "debian" in rows["postgresql"]
