@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -78,8 +79,8 @@ def prove(image: Path, *, datastore: str, broker_url: str = "", timeout_seconds:
             tell("the guest agent consumes its queue", agent_seconds)
             _ping(plane, timeout_seconds)
             tell("it answers rpc_ping", vm.seconds)
-            _prepare(plane, database, password)
-            seen, up_seconds = _heartbeats(plane, vm, heartbeats, timeout_seconds, tell)
+            steps = _prepare(plane, database, password)
+            seen, up_seconds = _heartbeats(plane, vm, heartbeats, steps, timeout_seconds, tell)
             answer = ask(database, port, password) if database else ""
             if database:
                 tell(f"the database answers {database.question} with {answer}", vm.seconds)
@@ -91,7 +92,8 @@ def _ping(plane: ControlPlane, timeout_seconds: float) -> None:
         raise EngineError(f"the guest agent answers rpc_ping with {answer!r}, not with true")
 
 
-def _prepare(plane: ControlPlane, database: Database | None, password: str) -> None:
+def _prepare(plane: ControlPlane, database: Database | None, password: str) -> tuple[str, ...]:
+    """Ask for it; gives what the agent will report the end of, in this order."""
     users, databases = [], []
     if database and database.has_users:
         databases = [{"_name": DATABASE, "_character_set": None, "_collate": None}]
@@ -99,23 +101,26 @@ def _prepare(plane: ControlPlane, database: Database | None, password: str) -> N
     plane.cast("prepare", packages=[], databases=databases, memory_mb=512, users=users, device_path=DEVICE,
                mount_point=MOUNT_POINT, backup_info=None, config_contents="", root_password=None, overrides=None,
                cluster_config=None, snapshot=None, modules=None, ds_version="1")
+    return ("a database is made", "a user is made", "prepare has ended") if users else ("prepare has ended",)
 
 
-def _heartbeats(plane: ControlPlane, vm: Running, wanted: int, timeout_seconds: float, tell: Tell
-                ) -> tuple[list[str], float]:
-    """All states that the guest reports until `wanted` of them say that the database is up, and when the first did."""
+def _heartbeats(plane: ControlPlane, vm: Running, wanted: int, steps: tuple[str, ...], timeout_seconds: float,
+                tell: Tell) -> tuple[list[str], float]:
+    """All states that the guest reports until `wanted` of them say that the database is up, and when the first did.
+
+    Meanwhile all `steps` must come to their end.
+    """
     seen: list[str] = []
     up_seconds = 0.0
-    ended = False
-    while sum(state in UP for state in seen) < wanted or not ended:
+    ahead = deque(steps)
+    while sum(state in UP for state in seen) < wanted or ahead:
         up = any(state in UP for state in seen)
         message = plane.next_message(BETWEEN_HEARTBEATS_SECONDS if up else timeout_seconds,
                                      "no further heartbeat came" if up else "`prepare` did not bring the database up")
         if message.method == "notify_exc_info":
             raise EngineError(f"`prepare` failed in the guest: {message.args.get('message')}")
-        if message.method == "notify_end":
-            ended = True
-            tell("prepare has ended", vm.seconds)
+        if message.method == "notify_end" and ahead:
+            tell(ahead.popleft(), vm.seconds)
         if message.method != "heartbeat":
             continue
         payload = message.args.get("payload")
