@@ -429,3 +429,56 @@ def test_in_tree_mode_power_needs_a_prep_partition_of_enough_room(power, command
         "IMAGE_FILE": str(disk), "TARGET_ROOT": str(power.path("/"))})
     assert (run.exit_code, message in run.output) == (1, True), run.output
     assert disk.read_bytes() == before
+
+
+@pytest.fixture
+def from_host(fake_root, commands, element, tmp_path):
+    """The script that makes GRUB with the build host's programs; those write one small file. GRUB's directory there is
+    in tmp_path."""
+    fake_root.like("bare")
+    fake_root.write("/boot/vmlinuz-6.1", b"kernel")
+    fake_root.write("/boot/initrd.img-6.1", b"initramfs")
+    (tmp_path / "i386-pc").mkdir()
+    for name in ("boot.img", "normal.mod"):
+        (tmp_path / "i386-pc" / name).write_bytes(b"B" * SECTOR)
+    commands.fake("grub-editenv", "grub-mkimage")
+    commands.on("grub-mkimage").does('for word; do case "$word" in --output=*) echo core >"${word#*=}" ;; esac; done')
+    grub = element("bootloader", also=["dpkg"])
+    for name in ("bios", "common", "from-host"):
+        script = grub.hooks / "bootloader" / name
+        script.write_text(script.read_text().replace("/usr/lib/grub/", f"{tmp_path}/"))
+    return lambda **env: grub.run("cleanup.d/50-bootloader-from-host",
+                                  env={**BASE, "DIB_BOOTLOADER_FROM_HOST": "1", **env})
+
+
+def test_grub_of_the_build_host_starts_the_images_kernel(from_host, fake_root):
+    run = from_host(DIB_BOOTLOADER_DEFAULT_CMDLINE="quiet", DIB_BOOTLOADER_VIRTUAL_TERMINAL="")
+    assert run.ok, run.output
+    assert fake_root.read("/boot/grub/i386-pc/core.img") == "core\n"
+    menu = fake_root.read("/boot/grub/grub.cfg")
+    assert ("    linux /boot/vmlinuz-6.1 root=LABEL=cloudimg-rootfs ro console=ttyS0,115200 no_timer_check quiet\n"
+            "    initrd /boot/initrd.img-6.1\n") in menu
+    assert "terminal_output serial console\n" in menu
+
+
+def test_grub_of_the_build_host_must_be_asked_for(from_host):
+    run = from_host(DIB_BOOTLOADER_FROM_HOST="0")
+    assert run.ok and run.lines == []
+
+
+@pytest.mark.parametrize(("env", "told"), [({"DIB_BLOCK_DEVICE": "efi"}, "for a BIOS only"),
+                                            ({"ARCH": "arm64"}, "for a BIOS only")])
+def test_what_the_build_host_cannot_make_is_told(from_host, env, told):
+    run = from_host(**env)
+    assert run.exit_code == 1 and told in run.output
+
+
+def test_a_build_host_without_grub_is_told_what_to_install(from_host, commands):
+    commands.missing("grub-mkimage")
+    run = from_host()
+    assert run.exit_code == 1 and "apt-get install grub-pc-bin" in run.output
+
+
+def test_the_finalise_phase_leaves_it_to_the_end(grub):
+    run = grub.run("finalise.d/50-bootloader", env={**BASE, "DIB_BOOTLOADER_FROM_HOST": "1"})
+    assert run.ok and "at the end" in run.output and not run.called("install-packages")
