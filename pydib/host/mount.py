@@ -1,4 +1,5 @@
-"""Mounts: made with mount(8), found in /proc/self/mountinfo (proc(5)), undone with umount2(2)."""
+"""Mounts: made with mount(2), or mount(8) where that knows more; found in /proc/self/mountinfo (proc(5)), undone with
+umount2(2)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydib.errors import BlockDeviceError
+from pydib.errors import BlockDeviceError, CommandFailed
+from pydib.host import kernel
 from pydib.host.command import run
 
 MOUNTINFO = Path("/proc/self/mountinfo")
@@ -68,7 +70,30 @@ def mounted(source: str | Path, target: Path, *, fstype: str = "", options: str 
 def mount(source: str | Path, target: Path, *, fstype: str = "", options: str = "") -> None:
     """Mount `source` on the existing directory `target`; as in `mounted`."""
     words = [*(["-t", fstype] if fstype else []), *(["-o", options] if options else [])]
-    run("mount", *words, "--", source, target)
+    if not (options in _BINDS or fstype in _WITHOUT_DEVICE):
+        run("mount", *words, "--", source, target)
+        return
+    try:
+        _mount_directly(source, target.resolve(), fstype, options)
+    except OSError as error:
+        raise CommandFailed(["mount", *words, str(source), str(target)], 32,
+                            f"mount: {target}: {error.strerror}") from None
+
+
+_BINDS = {"bind": kernel.MS_BIND, "bind,ro": kernel.MS_BIND, "rbind": kernel.MS_BIND | kernel.MS_REC}
+_WITHOUT_DEVICE = ("proc", "sysfs", "devpts", "tmpfs")
+
+
+def _mount_directly(source: str | Path, target: Path, fstype: str, options: str) -> None:
+    """What needs no knowledge of filesystems takes one system call instead of a program."""
+    if options in _BINDS:
+        kernel.mount(source, target, flags=_BINDS[options])
+        if options == "bind,ro":
+            kernel.make_read_only(target)
+        return
+    words = [word for word in options.split(",") if word not in ("", "rw", "ro")]
+    read_only = "ro" in options.split(",")
+    kernel.mount(source, target, fstype=fstype, flags=kernel.MS_RDONLY if read_only else 0, data=",".join(words))
 
 
 def unmount(target: Path, *, patience: Sequence[float] = PATIENCE) -> None:
@@ -118,9 +143,16 @@ def mounts_below(path: Path, *, itself: bool = True) -> tuple[MountPoint, ...]:
     Args:
         itself: whether a mount on `path` itself counts.
     """
-    top = path.resolve()
-    return tuple(found for found in parse_mountinfo(os.fsdecode(MOUNTINFO.read_bytes()))
-                 if found.target.is_relative_to(top) and (itself or found.target != top))
+    top = str(path.resolve())
+    below = top.rstrip("/") + "/"
+    found = []
+    for line in os.fsdecode(MOUNTINFO.read_bytes()).splitlines():
+        if " - " not in line:
+            continue
+        target = _decoded(line.split(" ", 5)[4])
+        if (target == top and itself) or (target.startswith(below) and target != top):
+            found.append(_mount_point(line))
+    return tuple(found)
 
 
 def unmount_below(path: Path, *, itself: bool = True, keep: Sequence[Path] = ()) -> tuple[Path, ...]:
@@ -165,6 +197,8 @@ def _mount_point(line: str) -> MountPoint:
 
 def _decoded(text: str) -> str:
     """mountinfo escapes single bytes, also those of a letter in UTF-8."""
+    if "\\" not in text:
+        return text
     return os.fsdecode(_OCTAL.sub(lambda match: bytes([int(match[1], 8)]), os.fsencode(text)))
 
 

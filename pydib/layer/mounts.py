@@ -125,9 +125,7 @@ class ScriptMounts:
         target = self.place / one.target
         try:
             if one.fstype == "bind":
-                mount(self._fold.unfold(one.source), target, options="bind")
-                if one.options == "ro":
-                    mount(self._fold.unfold(one.source), target, options="remount,bind,ro")
+                mount(self._fold.unfold(one.source), target, options="bind,ro" if one.options == "ro" else "bind")
             else:
                 mount(one.source, target, fstype=one.fstype, options=one.options)
         except CommandFailed as error:
