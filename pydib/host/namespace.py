@@ -3,17 +3,19 @@
 A build is two processes. The *outer* one stays where the user called it: it made the directories, passes signals on,
 waits, and removes what is left. The *inner* one is the first process of the new PID namespace: when it ends, whatever
 the reason, the kernel ends every process in there, and with the last one all mounts go.
-util-linux's `unshare` makes the namespaces; `setpriv --pdeathsig` ends it when the outer process is killed.
+For root both are forks of the caller, with all that is loaded already: an interpreter and its modules take longer to
+start than an unchanged build takes for all the rest. The kernel ends them when the outer process is killed.
 
-Without root there is one process more. `unshare` then makes only a user namespace, with the caller as root and the
-caller's subordinate ids behind it (subuid(5)), and a mount namespace. In there the room is made; `nested` goes into
-a second user namespace with all the rest, in which the room's mounts can no longer be changed.
+Without root util-linux's `unshare` makes a user namespace, with the caller as root and the caller's subordinate ids
+behind it (subuid(5)), and a mount namespace; `setpriv --pdeathsig` ends it with the outer process. In there the room is
+made; `nested` goes into a second user namespace with all the rest, in which the room's mounts can no longer be changed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import select
 import signal
@@ -45,13 +47,28 @@ MAPPED = ("--user", "--map-root-user", "--map-auto")
 """Arguments of unshare(1): the caller is root, and the caller's subordinate ids are everybody else."""
 
 
-def unshare_argv(wanted: Namespaces) -> list[str]:
-    """The command that enters the namespaces and then runs what is appended to it."""
-    argv = [require_tool("setpriv"), "--pdeathsig", "KILL", require_tool("unshare")]
-    own_mounts = ["--mount", "--propagation", "private"]
-    if wanted.user:
-        return [*argv, *MAPPED, *own_mounts, "--"]
-    return [*argv, *own_mounts, "--ipc", "--uts", "--pid", "--fork", "--kill-child=SIGKILL", "--mount-proc", "--"]
+def unshare_argv() -> list[str]:
+    """The command that enters an ordinary user's namespaces and then runs what is appended to it."""
+    return [require_tool("setpriv"), "--pdeathsig", "KILL", require_tool("unshare"), *MAPPED,
+            "--mount", "--propagation", "private", "--"]
+
+
+def in_own_namespaces(work: Callable[[], int], *, parent: int) -> int:
+    """Do `work` as the first process of namespaces of its own: mount (what is mounted in there stays in there), PID,
+    IPC and UTS. We wait for its end; when `parent` ends, so does everything in there.
+
+    Returns:
+        The exit code of `work`, 128 + signal, or 1 when the kernel refuses.
+    """
+    try:
+        kernel.die_with_parent()
+        if os.getppid() != parent:
+            return 1
+        kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWPID | kernel.CLONE_NEWIPC | kernel.CLONE_NEWUTS)
+        kernel.mount("none", Path("/"), flags=kernel.MS_REC | kernel.MS_PRIVATE)
+    except OSError:
+        return 1
+    return _followed(work, lambda problem: 1)
 
 
 def become_mapped_root() -> None:
@@ -91,6 +108,11 @@ def nested(work: Callable[[], int], failed: Callable[[SandboxError], int]) -> in
         raise sandbox.explained(what=f"the build's inner namespaces cannot be made ({error.strerror})") from None
     if os.getppid() != outer:
         return 1  # killed meanwhile
+    return _followed(work, failed)
+
+
+def _followed(work: Callable[[], int], failed: Callable[[SandboxError], int]) -> int:
+    """Do `work` as the first process of the PID namespace that our next child begins, and wait for its end."""
     alive, our_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -156,7 +178,8 @@ def _leave(work: Callable[[], int]) -> NoReturn:
         os._exit(code)
 
 
-def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: Sequence[int] = ()) -> int:
+def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: Sequence[int] = (),
+                 meanwhile: Callable[[], None] = lambda: None) -> int:
     """Run the Python module `module` inside `namespaces`; it reads `payload` from the descriptor in its first argument,
     and writes a byte to the second, which tells that the namespaces could be made.
 
@@ -166,9 +189,10 @@ def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: S
     The module starts with these signals blocked, and unblocks them (`listen`) when it is ready for them.
 
     Args:
-        module: dotted name, started with our own interpreter.
+        module: dotted name; its `main` finds the two descriptors in sys.argv.
         payload: what the module is to do.
         keep: further descriptors that stay open in there, for instance of locks.
+        meanwhile: something short that is done here while the module begins.
 
     Returns:
         The module's exit code, or 128 + signal when a signal asked for the end.
@@ -177,18 +201,18 @@ def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: S
         SandboxError: the namespaces cannot be made.
     """
     reader, (begun, begins) = _as_file(payload), os.pipe()
-    argv = [*unshare_argv(namespaces), sys.executable, "-m", module, str(reader), str(begins)]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     try:
-        child = subprocess.Popen(argv, pass_fds=(reader, begins, *keep))
+        child = _start_as_user(module, reader, begins, keep) if namespaces.user else _fork(module, reader, begins)
         os.close(begins)
         with _Relay(child) as relay:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            meanwhile()
             code = relay.wait()
         if code and not relay.received and not _was_written_to(begun):
             raise sandbox.explained(what="the build's namespaces cannot be made")
     except OSError as error:
-        raise SandboxError(f"the build's namespaces cannot be made: {error.strerror}", where=argv[0]) from None
+        raise SandboxError(f"the build's namespaces cannot be made: {error.strerror}") from None
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(reader)
@@ -196,6 +220,56 @@ def run_isolated(module: str, payload: bytes, *, namespaces: Namespaces, keep: S
     if relay.received:
         return 128 + relay.received
     return 128 - code if code < 0 else code
+
+
+def _start_as_user(module: str, reader: int, begins: int, keep: Sequence[int]) -> subprocess.Popen[bytes]:
+    argv = [*unshare_argv(), sys.executable, "-m", module, str(reader), str(begins)]
+    return subprocess.Popen(argv, pass_fds=(reader, begins, *keep))
+
+
+def _fork(module: str, reader: int, begins: int) -> _Fork:
+    outer = os.getpid()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    child = os.fork()
+    if child == 0:
+        _leave(lambda: in_own_namespaces(lambda: _main_of(module, reader, begins), parent=outer))
+    return _Fork(child)
+
+
+def _main_of(module: str, reader: int, begins: int) -> int:
+    sys.argv = [module, str(reader), str(begins)]
+    code: int = importlib.import_module(module).main()
+    return code
+
+
+class _Fork:
+    """A child that was forked, with what we use of subprocess.Popen."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return self._waited(os.WNOHANG)
+
+    def wait(self) -> int:
+        """The same, in the end."""
+        code = self._waited(0)
+        assert code is not None
+        return code
+
+    def _waited(self, options: int) -> int | None:
+        if self._code is None:
+            pid, status = os.waitpid(self.pid, options)
+            self._code = os.waitstatus_to_exitcode(status) if pid else None
+        return self._code
+
+    def kill(self) -> None:
+        """SIGKILL, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
 
 
 def _was_written_to(reader: int) -> bool:
@@ -220,7 +294,7 @@ def _as_file(payload: bytes) -> int:
 class _Relay:
     """Passes signals to the inner process while it runs."""
 
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+    def __init__(self, child: subprocess.Popen[bytes] | _Fork) -> None:
         self.child = child
         self.received = 0
         self.deadline = 0.0

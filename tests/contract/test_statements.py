@@ -18,7 +18,9 @@ from pydib.element.hooks import environment_files
 from pydib.element.resolve import resolve
 from pydib.element.shelf import find_elements
 from pydib.errors import HookFailed
-from pydib.host.namespace import Namespaces, unshare_argv
+from pydib.host import kernel
+from pydib.host.mount import mounts_below
+from pydib.host.namespace import in_own_namespaces
 from pydib.host.script import Launcher
 from pydib.paths import Layout
 from pydib.phase.phases import load_phases
@@ -140,10 +142,20 @@ def test_a_file_in_the_target_tells_that_the_build_was_to_fail(tmp_path: Path) -
 
 
 @pytest.mark.contract("C-288", verdict="bettered", note="mounts of a build do not reach the host, and end with it")
-def test_mounts_do_not_leave_the_build() -> None:
-    argv = unshare_argv(Namespaces())
-    assert argv[argv.index("--mount") + 1:][:2] == ["--propagation", "private"]
-    assert "--kill-child=SIGKILL" in argv
+@pytest.mark.machine
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root enters these namespaces")
+def test_mounts_do_not_leave_the_build(tmp_path: Path) -> None:
+    def work() -> int:
+        kernel.mount("tmpfs", tmp_path, fstype="tmpfs")
+        (tmp_path / "inside").touch()
+        return 7 if os.getpid() == 1 and mounts_below(tmp_path) else 1
+
+    us = os.getpid()
+    child = os.fork()
+    if child == 0:
+        os._exit(in_own_namespaces(work, parent=us))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert not mounts_below(tmp_path) and not list(tmp_path.iterdir())
 
 
 @pytest.mark.contract("C-301", verdict="bettered", note="sizes are whole numbers, however large")
