@@ -29,6 +29,7 @@ from pydib.errors import EngineError, PydibError
 from pydib.host.namespace import run_isolated
 from pydib.host.script import end_strays
 from pydib.host.workspace import workspace
+from pydib.layer.ahead import look_ahead
 from pydib.recipe import Recipe, Wishes
 from pydib.runner.hooktree import make_hook_tree
 
@@ -50,8 +51,20 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
         prepared = replace(prepared, warnings=(*prepared.warnings, *places.left))
         wanted = order(prepared, replace(wishes, hidden=recipe.hidden), places)
-        return run_isolated("pydib.cli.inside", pickle.dumps(wanted), namespaces=wanted.namespaces,
-                            keep=[places.lock, places.filesystems])
+        source, out = os.pipe()
+
+        def look() -> None:
+            look_ahead(recipe.image_cache / "layers", str(wanted.prepared.recipe.output_stem), out)
+
+        try:
+            if wanted.namespaces.user:  # in there files have other owners than here
+                return run_isolated("pydib.cli.inside", pickle.dumps(wanted), namespaces=wanted.namespaces,
+                                    keep=[places.lock, places.filesystems])
+            return run_isolated("pydib.cli.inside", pickle.dumps(replace(wanted, ahead=source)), meanwhile=look,
+                                namespaces=wanted.namespaces, keep=[places.lock, places.filesystems, source])
+        finally:
+            os.close(source)
+            os.close(out)
 
 
 def _make_folder(path: Path, *, hint: str) -> None:

@@ -21,6 +21,7 @@ from pydib.host.namespace import Namespaces
 from pydib.host.room import Operation
 from pydib.host.workspace import Workspace
 from pydib.image.check import check_output
+from pydib.layer.ahead import read_ahead
 from pydib.paths import Layout
 from pydib.phase.phases import Phase, load_phases, phases_in_mode
 from pydib.phase.plan import Plan, make_plan, needs_disk
@@ -58,7 +59,8 @@ class Prepared:
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What the inner process gets: the build, its room, its places in there, the descriptor on which it writes down
-    filesystems in memory (see workspace.py), and what the user wants to see."""
+    filesystems in memory (see workspace.py), the one that tells it of layers (see layer/ahead.py), and what the user
+    wants to see."""
 
     prepared: Prepared
     namespaces: Namespaces
@@ -67,6 +69,11 @@ class Order:
     staging_dir: Path
     filesystems: int
     wishes: Wishes
+    ahead: int = -1
+
+    def looked_ahead(self) -> dict[str, str]:
+        """Signatures of layers by state, which the outer process took; waits for it."""
+        return read_ahead(self.ahead)
 
 
 def order(prepared: Prepared, wishes: Wishes, places: Workspace) -> Order:

@@ -51,7 +51,7 @@ def open_layers(order: Order, launcher: Launcher, report: events.Reporter, stack
         return NoLayers()
     inside = ExitStack()
     try:
-        store = inside.enter_context(Store(recipe.image_cache / "layers"))
+        store = inside.enter_context(Store(recipe.image_cache / "layers", ahead=order.looked_ahead))
         sweep(store)
         _check_store(store, order.layout.mount)
         made = Layers(order, store, launcher, report, inside)

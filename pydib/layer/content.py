@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 
 WHEN_IT_RAN = "now"
@@ -73,7 +75,8 @@ def content_of(upper: Path, window: Window) -> Content:
         if item.info.st_ino not in seen:
             seen.add(item.info.st_ino)
             size += item.info.st_blocks * 512
-    return Content(digest=total.hexdigest(), signature=_signature(items), files=len(items), size_bytes=size)
+    signature = _signature((item.name, item.info) for item in items)
+    return Content(digest=total.hexdigest(), signature=signature, files=len(items), size_bytes=size)
 
 
 def signature_of(upper: Path) -> str:
@@ -82,35 +85,45 @@ def signature_of(upper: Path) -> str:
     Raises:
         OSError: it cannot be read.
     """
-    return _signature(list(_items(upper)))
+    top = os.fsencode(upper)
+    return _signature(chain([(b"", os.lstat(top))], ((name, info) for name, _, info in _below(top))))
 
 
-def _signature(items: list[_Item]) -> str:
-    total = hashlib.sha256()
-    for item in items:
-        info = item.info
-        ctime = info.st_ctime_ns if item.name else 0  # the folder itself is renamed when it is taken into the store
-        total.update(b"%d:%b %d %d %d %d %d %d %d\n" % (
-            len(item.name), item.name, info.st_mode, info.st_uid, info.st_gid, info.st_ino,
+def _signature(items: Iterable[tuple[bytes, os.stat_result]]) -> str:
+    lines = []
+    for name, info in items:
+        ctime = info.st_ctime_ns if name else 0  # the folder itself is renamed when it is taken into the store
+        lines.append(b"%d:%b %d %d %d %d %d %d %d\n" % (
+            len(name), name, info.st_mode, info.st_uid, info.st_gid, info.st_ino,
             info.st_size if stat.S_ISREG(info.st_mode) else 0, info.st_mtime_ns, ctime))
-    return total.hexdigest()
+    return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
 def _items(upper: Path) -> Iterator[_Item]:
     """The folder itself, then everything in it, in an order that never changes."""
     top = os.fsencode(upper)
     yield _Item(b"", os.fsdecode(top), os.lstat(top))
-    yield from _below(top, b"")
+    for name, path, info in _below(top):
+        yield _Item(name, os.fsdecode(path), info)
 
 
-def _below(folder: bytes, prefix: bytes) -> Iterator[_Item]:
+def _below(top: bytes) -> Iterator[tuple[bytes, bytes, os.stat_result]]:
+    """Name from `top` on, path, and stat(2) of everything in it, each folder before what is in it, sorted."""
+    waiting: list[tuple[bytes, bytes, os.stat_result, bool]] = _entries(top, b"")
+    while waiting:
+        name, path, info, is_folder = waiting.pop()
+        yield name, path, info
+        if is_folder:
+            waiting += _entries(path, name + b"/")
+
+
+def _entries(folder: bytes, prefix: bytes) -> list[tuple[bytes, bytes, os.stat_result, bool]]:
+    """What is in the folder, the last name first."""
     with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        name = prefix + entry.name
-        yield _Item(name, os.fsdecode(entry.path), entry.stat(follow_symlinks=False))
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(entry.path, name + b"/")
+        found = [(prefix + entry.name, entry.path, entry.stat(follow_symlinks=False),
+                  entry.is_dir(follow_symlinks=False)) for entry in entries]
+    found.sort(key=itemgetter(0), reverse=True)
+    return found
 
 
 def _file_sums(items: list[_Item]) -> dict[int, bytes]:

@@ -79,10 +79,18 @@ class Work:
 
 
 class Store:
-    """The directory of layers. A context manager: it holds a lease as long as it is open."""
+    """The directory of layers. A context manager: it holds a lease as long as it is open.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: where it lies.
+        ahead: signatures that somebody took of its layers a moment ago, by state; asked for once, when the first is
+            needed.
+    """
+
+    def __init__(self, folder: Path, *, ahead: Callable[[], dict[str, str]] = dict) -> None:
         self.folder = folder
+        self._ahead = ahead
+        self._signatures: dict[str, str] | None = None
         self.layers = folder / "u"
         self._healthy: dict[str, str] = {}
         """Why a state that was looked at cannot be used; empty when it can."""
@@ -222,7 +230,7 @@ class Store:
             return ""
         upper = self.layers / state.upper
         try:
-            if signature_of(upper) == state.signature:
+            if self._signature(state) == state.signature:
                 return ""
             found = content_of(upper, state.when)
         except OSError as error:
@@ -235,6 +243,11 @@ class Store:
             self._write(self.folder / "states" / state.id, keys.as_text(replace(state, signature=found.signature)
                                                                         .as_json()))
         return ""
+
+    def _signature(self, state: State) -> str:
+        if self._signatures is None:
+            self._signatures = self._ahead()
+        return self._signatures.pop(state.id, "") or signature_of(self.layers / state.upper)
 
     def _forget(self, state: State) -> None:
         """A damaged state is not found any more; its layer goes with the next gc."""
