@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m benchmarks [--runs N] [--json FILE] [CASE...]`."""
+"""Run benchmarks: `python -m benchmarks [--runs N] [--json FILE] [--write] [CASE...]`."""
 
 from __future__ import annotations
 
@@ -8,29 +8,42 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import oracle
+from benchmarks.builds import builds
 from benchmarks.cases import CASES
-from benchmarks.harness import machine_card, save, table
+from benchmarks.harness import Result, machine_card, markdown, save, table, write_between_marks
+
+HERE = Path(__file__).resolve().parent
+SUITES = {"builds": builds}
+"""Cases that share their runs."""
 
 
 def main() -> int:
     """Measure the cases that were named, all by default; 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + " ".join(CASES))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + " ".join([*CASES, *SUITES]))
     parser.add_argument("--runs", type=int, default=3, help="how often each side runs (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--write", action="store_true",
+                        help="put the table into benchmarks/README.md and README.md")
     options = parser.parse_args()
-    unknown = set(options.cases) - set(CASES)
+    unknown = set(options.cases) - set(CASES) - set(SUITES)
     if unknown:
         parser.error(f"no such case: {' '.join(sorted(unknown))}")
     oracle.check()
-    results = []
-    print(" · ".join(f"{key} {value}" for key, value in machine_card().items()))
-    for name in options.cases or CASES:
+    results: list[Result] = []
+    machine = machine_card()
+    print(" · ".join(f"{key} {value}" for key, value in machine.items()))
+    for name in options.cases or [*CASES, *SUITES]:
         with tempfile.TemporaryDirectory(prefix="pydib-bench-") as place:
-            results.append(CASES[name](Path(place), options.runs))
-        print(table(results[-1:]) if len(results) == 1 else table(results[-1:]).splitlines()[1], flush=True)
+            new = (SUITES[name](Path(place), options.runs) if name in SUITES
+                   else [CASES[name](Path(place), options.runs)])
+        print(table(new) if not results else "\n".join(table(new).splitlines()[1:]), flush=True)
+        results += new
     if options.json:
-        save(results, options.json)
+        save(results, machine, options.json)
+    if options.write:
+        for path in (HERE / "README.md", HERE.parent / "README.md"):
+            write_between_marks(markdown(results, machine), path)
     return 1 if not all(result.met for result in results) else 0
 
 

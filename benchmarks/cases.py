@@ -21,7 +21,8 @@ ROOT_MIB = 170
 TREE_MB = 890
 
 
-def _ours(name: str) -> str:
+def ours_program(name: str) -> str:
+    """Path of the installed program."""
     return str(Path(sys.executable).parent / name)
 
 
@@ -30,18 +31,19 @@ def _clean_environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def _emptied(folder: Path) -> Callable[[], None]:
+def emptied(folder: Path) -> Callable[[], None]:
+    """Does what makes `folder` empty."""
     def empty() -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
     return empty
 
 
-def _without_layers(place: Path) -> Callable[[], None]:
+def without_layers(place: Path) -> Callable[[], None]:
     """The next build starts from zero, but for downloads."""
     def forget() -> None:
         shutil.rmtree(place / "cache" / "layers", ignore_errors=True)
-        _emptied(place / "out")()
+        emptied(place / "out")()
     return forget
 
 
@@ -54,10 +56,10 @@ def _builds(case: str, place: Path, arguments: list[str], env: dict[str, str], *
     if not own_elements:
         given["ELEMENTS_PATH"] = os.pathsep.join([str(place / "elements"), str(FIXTURES)])
     line = ["-o", str(out / "disk"), *arguments]
-    ours = Side(name="pydib", argv=[_ours("disk-image-create"), *line], env=given, cwd=place,
-                before=_without_layers(place))
+    ours = Side(name="pydib", argv=[ours_program("disk-image-create"), *line], env=given, cwd=place,
+                before=without_layers(place))
     theirs = Side(name=f"DIB {oracle.VERSION}", argv=oracle.command(*line), env=given, cwd=place,
-                  before=_emptied(out))
+                  before=emptied(out))
     return ours, theirs
 
 
@@ -66,7 +68,7 @@ def resolve(place: Path, runs: int) -> Result:
     env = _clean_environment(ELEMENTS_PATH=str(oracle.elements_folder()))
     names = ["debian-minimal", "vm", "block-device-gpt", "cloud-init", "openssh-server", "growroot"]
     library = oracle.elements_folder().parent / "lib" / "element-info.py"
-    ours = Side(name="pydib", argv=[_ours("pydib"), "resolve", *names], env=env, cwd=place)
+    ours = Side(name="pydib", argv=[ours_program("pydib"), "resolve", *names], env=env, cwd=place)
     theirs = Side(name="DIB element-info", argv=[str(oracle.install() / "bin" / "python"), str(library), *names],
                   env=env, cwd=place)
     return compare("resolve, 130 elements", ours, theirs, runs=max(runs, 7), limit_seconds=0.15, warm_up=True)
@@ -106,40 +108,17 @@ def layers(place: Path, runs: int) -> Result:
     return compare("keeping layers, 300 empty hooks", ours, plain, runs=max(runs, 7), goal=1.05, warm_up=True)
 
 
-def unchanged(place: Path, runs: int) -> Result:
-    """debian-minimal vm once more, with nothing changed."""
-    ours, theirs = _debian(place)
-    ours = replace(ours, before=lambda: (place / "out").mkdir(exist_ok=True))
-    return compare("debian-minimal vm, unchanged", ours, theirs, runs=runs, limit_seconds=1.0, warm_up=True)
-
-
-def edited(place: Path, runs: int) -> Result:
-    """debian-minimal vm after an edit of its last install.d script, which writes another line into a file."""
-    element = place / "elements" / "edited"
-    script = element / "install.d" / "99-zz-last"
-    script.parent.mkdir(parents=True)
-    count = iter(range(1000))
-
-    def edit() -> None:
-        _emptied(place / "out")()
-        script.write_text(f"#!/bin/bash\necho edit {next(count)} >/etc/edited\n")
-        script.chmod(0o755)
-
-    ours, theirs = _debian(place, "edited")
-    ours, theirs = (replace(side, before=edit, env={**side.env, "ELEMENTS_PATH": str(place / "elements")})
-                    for side in (ours, theirs))
-    return compare("debian-minimal vm, last script edited", ours, theirs, runs=runs, limit_seconds=8.0, warm_up=True)
-
-
 def debian(place: Path, runs: int) -> Result:
     """debian-minimal vm to compressed qcow2, each with its own elements and a warm package cache."""
-    ours, theirs = _debian(place)
+    ours, theirs = debian_sides(place)
     return compare("debian-minimal vm, qcow2 (zlib)", ours, theirs, runs=runs, goal=0.7, warm_up=True)
 
 
-def _debian(place: Path, *more: str) -> tuple[Side, Side]:
+def debian_sides(place: Path, *more: str) -> tuple[Side, Side]:
+    """debian-minimal vm, and further elements."""
     mirror = os.environ.get("DIB_DISTRIBUTION_MIRROR")
-    env = _clean_environment(DIB_IMAGE_CACHE=str(place / "cache"), DIB_RELEASE="bookworm",
+    release = os.environ.get("DIB_RELEASE", "bookworm")
+    env = _clean_environment(DIB_IMAGE_CACHE=str(place / "cache"), DIB_RELEASE=release,
                              **({"DIB_DISTRIBUTION_MIRROR": mirror} if mirror else {}))
     if security := oracle.security_mirror():
         env["DIB_DEBIAN_SECURITY_MIRROR"] = security
@@ -165,7 +144,7 @@ def _assembly(runs: int, baseline: str, name: str, *, goal: float) -> Result:
         program = [*alone, sys.executable, "-m", "benchmarks.assembly"]
         ours, theirs = (
             Side(name=side, argv=[*program, mode, str(tree), str(out)], env=_clean_environment(),
-                 cwd=Path(__file__).resolve().parent.parent, before=_emptied(out))
+                 cwd=Path(__file__).resolve().parent.parent, before=emptied(out))
             for side, mode in (("pydib, tree mode", "tree"), (name, baseline)))
         return compare(f"assembly, {TREE_MB} MB in 20,000 files", ours, theirs, runs=runs, goal=goal, warm_up=True)
 
@@ -180,5 +159,5 @@ def _fill(tree: Path) -> None:
 
 CASES: dict[str, Callable[[Path, int], Result]] = {
     "resolve": resolve, "hooks": hooks, "assembly": assembly, "assembly-by-tools": assembly_by_tools, "debian": debian,
-    "layers": layers, "unchanged": unchanged, "edited": edited, "script-test": script_test,
+    "layers": layers, "script-test": script_test,
     "script-test-user": script_test_user, "plugin": plugin}

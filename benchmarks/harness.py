@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+"""Between these `python -m benchmarks --write` puts the table."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
@@ -87,21 +90,47 @@ def machine_card() -> dict[str, str]:
     """What the figures were measured on."""
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     return {"cores": str(os.cpu_count()), "memory": memory.split(":")[1].strip(), "kernel": platform.release(),
-            "python": platform.python_version(), "time": time.strftime("%Y-%m-%d %H:%M:%S %z")}
+            "python": platform.python_version(), "load": f"{os.getloadavg()[0]:.1f}",
+            "time": time.strftime("%Y-%m-%d %H:%M:%S %z")}
 
 
 def table(results: Sequence[Result]) -> str:
     """The results as text."""
-    lines = [f"{'case':<34} {'pydib s':>9} {'baseline s':>11} {'ratio':>7} {'goal':>7}  baseline"]
+    lines = [f"{'case':<42} {'pydib s':>9} {'baseline s':>11} {'ratio':>7} {'goal':>7}  baseline"]
     for result in results:
         mark = "" if result.met else "  missed"
-        lines.append(f"{result.case:<34} {statistics.median(result.ours):>9.3f} "
+        lines.append(f"{result.case:<42} {statistics.median(result.ours):>9.3f} "
                      f"{statistics.median(result.baseline):>11.3f} {result.ratio:>7.3f} {result.goal_text:>7}  "
                      f"{result.baseline_name}{mark}")
     return "\n".join(lines)
 
 
-def save(results: Sequence[Result], path: Path) -> None:
+def markdown(results: Sequence[Result], machine: Mapping[str, str]) -> str:
+    """The results as a table in Markdown, under what they were measured on."""
+    lines = ["Measured on: " + ", ".join(f"{key} {value}" for key, value in machine.items()) + ".", "",
+             "| case | pydib | beside it | ratio | goal |", "|---|---|---|---|---|"]
+    for result in results:
+        goal = result.goal_text + ("" if result.met or not result.goal_text else " (missed)")
+        lines.append(f"| {result.case.strip()} | {statistics.median(result.ours):.2f} s "
+                     f"| {statistics.median(result.baseline):.2f} s ({result.baseline_name}) | {result.ratio:.3f} "
+                     f"| {goal} |")
+    return "\n".join(lines)
+
+
+def write_between_marks(text: str, path: Path) -> None:
+    """Put `text` between the two marks in the Markdown file `path`, instead of what is there.
+
+    Raises:
+        ValueError: the file lacks a mark.
+    """
+    before, begin, rest = path.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{path} lacks the marks {BEGIN} and {END}")
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+
+
+def save(results: Sequence[Result], machine: Mapping[str, str], path: Path) -> None:
     """The results, every run of them, as JSON."""
     rows = [{**asdict(result), "ratio": result.ratio} for result in results]
-    path.write_text(json.dumps({"machine": machine_card(), "results": rows}, indent=2) + "\n")
+    path.write_text(json.dumps({"machine": dict(machine), "results": rows}, indent=2) + "\n")
