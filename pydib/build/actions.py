@@ -14,8 +14,9 @@ from pydib import blockdev, clock, environment, events, sizes
 from pydib.blockdev import state as disk_state
 from pydib.build.decide import Order
 from pydib.build.finished import Finished
-from pydib.build.layers import Layers, open_layers
+from pydib.build.layers import Layers
 from pydib.build.no_layers import NoLayers
+from pydib.build.open_layers import open_layers
 from pydib.build.outputs import publish_outputs, staged
 from pydib.errors import EngineError, RecipeError
 from pydib.host import machine

@@ -17,12 +17,12 @@ from pathlib import Path
 from pydib import __version__, clock, events, paths
 from pydib.build.decide import Order
 from pydib.build.fingerprints import Fingerprints
-from pydib.build.no_layers import NoLayers
+from pydib.build.forecast import known_beforehand
 from pydib.build.places import Beside, content_of_folder, places
 from pydib.build.sharing import Sharing
 from pydib.element.hooks import SCRIPT_NAME, name_regex, scripts_in
 from pydib.errors import EngineError, ShellEnded
-from pydib.host import machine, overlay
+from pydib.host import machine
 from pydib.host.attached import AttachedLauncher
 from pydib.host.renames import RenameWatch
 from pydib.host.script import Ended, Job, Launcher, strays
@@ -32,47 +32,14 @@ from pydib.layer.records import BuildRecord, Outcome, Ran
 from pydib.layer.store import Store, StoreUnusable
 from pydib.layer.trace import EVERYTHING, Traced
 from pydib.layer.tree import PLACE, Author, Tree
-from pydib.layer.upkeep import gc, sweep
+from pydib.layer.upkeep import gc
 from pydib.masking import Mask
 from pydib.phase.phases import Phase
 from pydib.runner.phase import Choice, PhaseRun
 from pydib.runner.source import Sourced
 from pydib.runner.target import first_file_with
 
-LEAST_FREE_BYTES = 1 << 30
-"""With less room on the store's disk the build does without layers."""
 _EARLIER_BUILDS = 12
-
-
-def open_layers(order: Order, launcher: Launcher, report: events.Reporter, stack: ExitStack) -> NoLayers | Layers:
-    """The layers of a build, with an empty tree mounted; without them, and a warning, where they cannot be kept."""
-    recipe = order.prepared.recipe
-    if not recipe.layers:
-        return NoLayers()
-    inside = ExitStack()
-    try:
-        store = inside.enter_context(Store(recipe.image_cache / "layers", ahead=order.looked_ahead))
-        sweep(store)
-        _check_store(store, order.layout.mount)
-        made = Layers(order, store, launcher, report, inside)
-    except (StoreUnusable, OSError) as error:
-        inside.close()
-        told = str(error).replace("\n", "; ") if isinstance(error, StoreUnusable) else f"{error.strerror or error}"
-        report(events.Warned(text=f"no layers are used or kept: {told}"))
-        return NoLayers()
-    stack.push(inside)
-    return made
-
-
-def _check_store(store: Store, scratch: Path) -> None:
-    problem = overlay.is_capable(store.folder / "w", scratch)
-    if problem:
-        raise StoreUnusable(f"its filesystem cannot hold layers: {problem}", where=str(store.folder),
-                            hint="choose a place on ext4, xfs or btrfs with --image-cache, or build with --no-cache")
-    free = store.free_bytes()
-    if free < LEAST_FREE_BYTES:
-        raise StoreUnusable(f"only {free >> 20} MiB are free for them", where=str(store.folder),
-                            hint="make room, with `pydib cache gc` for instance, or build with --no-cache")
 
 
 class Layers:
@@ -439,7 +406,8 @@ class Layers:
             self.store.keep_build(BuildRecord(
                 started=self._begun, elements=self._plan.resolution.names, image=str(self._recipe.output_stem),
                 scripts=tuple(self._lines), final="" if self._tree.stopped else self._at,
-                ended="failed" if failed else "done"))
+                ended="failed" if failed else "done",
+                plan=self.store.keep_fact(known_beforehand(self._order.prepared, self.store.salt))))
             self._sharing.give(self._lines)
             if self.store.added:
                 gc(self.store, most_bytes=self._recipe.layers_bytes)

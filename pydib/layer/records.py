@@ -152,7 +152,8 @@ class Ran:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildRecord:
-    """A build as `why`, `blame`, `size` and `shell` need it. `outputs` are paths with size, time and inode."""
+    """A build as `why`, `blame`, `size`, `shell` and `plan` need it. `outputs` are paths with size, time and inode;
+    `plan` is the digest under which is kept what was known before it (build/forecast.py)."""
 
     started: float
     elements: Sequence[str]
@@ -161,6 +162,7 @@ class BuildRecord:
     final: str = ""
     ended: str = ""
     outputs: Sequence[Mapping[str, Any]] = ()
+    plan: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """A map for the record."""

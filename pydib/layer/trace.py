@@ -89,7 +89,7 @@ class Traced:
         real = Path(os.path.realpath(link))
         if real.is_relative_to(self._hooks.resolve()) or not real.is_file():
             return ""
-        return " " + _digest(real)
+        return " " + digest_of(real)
 
     def begin(self) -> None:
         """A script begins: what was opened until now was not opened by it."""
@@ -118,7 +118,7 @@ class Traced:
                 self._digests[path] = self._digest_of_all()
             else:
                 root = next((name for name in self._roots if name and path.startswith(name)), "")
-                self._digests[path] = _digest(self._roots[root] / path[len(root):])
+                self._digests[path] = digest_of(self._roots[root] / path[len(root):])
         return self._digests[path]
 
     def text(self, path: str) -> bytes:
@@ -134,7 +134,7 @@ class Traced:
             for place, folders, files in os.walk(root):
                 folders.sort()
                 for name in sorted(files):
-                    total.update(f"{name}={_digest(Path(place, name))}\n".encode("utf-8", "surrogateescape"))
+                    total.update(f"{name}={digest_of(Path(place, name))}\n".encode("utf-8", "surrogateescape"))
         return total.hexdigest()
 
     def _path_of(self, path: Path) -> str:
@@ -164,7 +164,8 @@ def _runs(link: Path) -> bool:
     return stat.S_ISREG(info.st_mode) and bool(info.st_mode & 0o111)
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """A file's content as traces have it, links followed; of a folder its names; ABSENT when there is none."""
     try:
         info = path.stat()
         if stat.S_ISDIR(info.st_mode):

@@ -227,7 +227,7 @@ def _loose_ends(store: Store, states: set[str]) -> int:
         else:
             removed += _gone_if_old(path, _HOUR)
     for build in store.builds():
-        named.update(line.output for line in build.scripts)
+        named.update((build.plan, *(line.output for line in build.scripts)))
     removed += _old_images(store)
     for folder in ("facts", "logs"):
         for path in (store.folder / folder).iterdir():

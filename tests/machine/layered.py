@@ -54,6 +54,11 @@ class Layered(Builder):
         self.reasons = {event["script"]: event["reason"] for event in happened if event["event"] == "ScriptStarted"}
         return list(self.reasons)
 
+    def planned(self) -> dict[str, str]:
+        """By script what `pydib plan` says of it: cached, runs, or depends."""
+        told = self.told("plan", "--no-base", "-o", str(self.out / "disk"), *self.options, *self.names, "--json")
+        return {name: one["verdict"] for name, one in json.loads(told)["layers"].items()}
+
     def build_refused(self, *options: str) -> None:
         """A build that does not even begin."""
         done = subprocess.run(self.pydib("build", "--no-base", "-o", str(self.out / "disk"), *self.options, *options,

@@ -164,6 +164,12 @@ MATRIX: dict[str, tuple[Change, list[str]]] = {
 }
 
 
+NOT_FORESEEN = {"what extra-data.d fetched", "what the archive says of itself"}
+"""What `pydib plan` does not ask."""
+FORESEEN_IN_VAIN = {"an environment.d file without effect"}
+"""What it would have to run."""
+
+
 def _other_phase(made: LayeredBuilder) -> None:
     folder = made.elements.parent / "phases"
     folder.mkdir()
@@ -179,8 +185,13 @@ def test_what_runs_after_a_change(project: LayeredBuilder, change: str) -> None:
     alter(project)
     project.options = [word.format(out=project.out) for word in project.options]
     time.sleep(0.01)
+    planned = project.planned()
     ran = project.build()
     assert sorted(ran) == sorted({*expected, *ALWAYS}), project.reasons
+    if change not in NOT_FORESEEN:
+        assert {name for name, verdict in planned.items() if verdict == "cached"}.isdisjoint(ran), planned
+    if change not in FORESEEN_IN_VAIN:
+        assert {name for name, verdict in planned.items() if verdict == "runs"} <= set(ran), planned
     if expected and "--no-cache" not in project.options:
         assert all(project.reasons.values())
 
