@@ -15,6 +15,7 @@ COMMANDS = {
     "boot": "Boot an image in QEMU and wait for its login prompt.",
     "build": "Build an image from elements.",
     "cache": "Look after the layers of earlier builds.",
+    "diff": "Tell how two images, or two points of a build, differ.",
     "doctor": "Say what this machine can do, and what is missing.",
     "elements": "List the elements there are, or show one.",
     "inspect": "Look into an image without mounting it.",

@@ -62,6 +62,13 @@ def inspect(image: Path) -> Inspection:
         return _Look(guest, file).inspection()
 
 
+def write_tar(image: Path, tar: Path) -> None:
+    """Write everything in the system in the disk image `image` to the file `tar`, with numbers of owners and extended
+    attributes. Needs no root. Raises what `opened` does."""
+    with opened(image) as tree:
+        tree.write_tar(tar)
+
+
 @contextmanager
 def opened(image: Path) -> Iterator[Tree]:
     """The files of the system in the disk image `image`, for as long as the block lasts. Needs no root.
@@ -139,6 +146,10 @@ class Tree:
         if not self._guest.is_dir(folder, followsymlinks=True):
             return []
         return sorted(f"{top}/{name.lstrip('/')}" for name in self._guest.find(folder))
+
+    def write_tar(self, tar: Path) -> None:
+        """All files, as `write_tar` above."""
+        self._guest.tar_out("/", str(tar), numericowner=True, xattrs=True)
 
     def packages(self) -> tuple[Package, ...]:
         """Packages that are installed, by name."""
