@@ -174,6 +174,7 @@ class Layers:
         if self._phase.where == "host":
             self._host_env = sourced.env
         self._beside = Beside(self._order.layout, self._recipe.output_stem,
+                              own=[self._order.wishes.logfile, self._order.wishes.events_file],
                               watched=self._phase.where == "host" and self._phase.reuse)
 
     def _share(self, env: Mapping[str, str], cwd: str, umask: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydib import paths
@@ -21,10 +21,12 @@ class Beside:
     Args:
         stem: the output's path without its ending.
         watched: whether to look at all.
+        own: files that the engine itself writes meanwhile.
     """
 
-    def __init__(self, layout: Layout, stem: Path, *, watched: bool) -> None:
+    def __init__(self, layout: Layout, stem: Path, *, watched: bool, own: Iterable[str] = ()) -> None:
         self._layout, self._stem, self._watched = layout, stem, watched
+        self._own = {os.path.realpath(path) for path in own if path}
         self._known = self._look()
 
     def new(self) -> str:
@@ -42,7 +44,8 @@ class Beside:
                                (stem.parent, lambda name: name.startswith(stem.name + "."))):
             with contextlib.suppress(OSError):
                 found.update((entry.path, entry.stat(follow_symlinks=False).st_ctime_ns)
-                             for entry in os.scandir(folder) if wanted(entry.name))
+                             for entry in os.scandir(folder)
+                             if wanted(entry.name) and os.path.realpath(entry.path) not in self._own)
         return frozenset(found)
 
 

@@ -196,6 +196,15 @@ def test_what_runs_after_a_change(project: LayeredBuilder, change: str) -> None:
         assert all(project.reasons.values())
 
 
+def test_the_engine_s_own_files_beside_the_output_are_no_script_s(project: LayeredBuilder) -> None:
+    """Named as the output with another ending, they would else make every script of root.d run."""
+    options = ["-o", "beside/disk", "--events", "beside/disk.events", "--image-cache", str(project.cache)]
+    (project.out / "beside").mkdir()
+    for _ in range(2):
+        project.told("build", "--no-base", "-t", "tar", *options, *project.names)
+    assert "root.d/50-first cached" in " ".join(project.told("why", "root.d/50-first").split())
+
+
 RICH = HEAD + r"""
 cd /
 mkdir -p opt/rich/deep "opt/rich/with blank"
