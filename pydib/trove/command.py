@@ -61,12 +61,16 @@ def build(dry_run: bool, progress: str, **options: Any) -> int:
         return 0
     from pydib.build import run_build
 
+    _check_package(guest, made)
+    if options["agent"] != "none" and not guest.has_manager:
+        click.echo(f"pydib: note: trove {made.environment['TROVE_VERSION']} has no manager for {guest.datastore} on "
+                   f"{guest.distro}: put one into the image (docs/trove.md), or build with --agent none", err=True)
     live = sys.stdout.isatty()
     style = {"auto": "progress" if live else "lines", "live": "progress"}.get(progress, progress)
     code = run_build(made, Wishes(style=style, timestamps=not recipe.truth(os.environ.get("DIB_NO_TIMESTAMP", ""))))
     if code == 0:
         registered = Registered(image=made.output("qcow2"), datastore=guest.datastore, distro=guest.distro,
-                                release=guest.release)
+                                release=guest.release, has_manager=guest.has_manager)
         sys.stdout.write("Try it:\n  " + shlex.join(["pydib", "trove", "boot", "--datastore", guest.datastore,
                                                      str(registered.image)]) + "\n"
                          "Upload it, and tell Trove of it:\n" + "".join(f"  {line}\n" for line in commands(registered)))
@@ -98,10 +102,22 @@ def _shelf(environment: dict[str, str]) -> Shelf:
     return find_elements(recipe.from_environment(environment, elements=["x"]).elements_path)
 
 
+def _expanded(made: Recipe) -> tuple[str, ...]:
+    wanted = with_defaults(made.elements, arch=made.arch, base=True)
+    return resolve(wanted, find_elements(made.elements_path)).names
+
+
+def _check_package(guest: Guest, made: Recipe) -> None:
+    """What is installed from the builder's own package needs that package."""
+    if "datastore-package" in _expanded(made) and not made.environment.get("DATASTORE_PKG_LOCATION"):
+        raise RecipeError(f"{guest.datastore} on {guest.distro} is installed from a package that you have",
+                          where="--package-location (DATASTORE_PKG_LOCATION)",
+                          hint=f"download it, and name it: --package-location {guest.datastore}.deb")
+
+
 def _described(guest: Guest, made: Recipe, compat: str) -> str:
     """The expanded elements, and the same build as a line for disk-image-create."""
-    wanted = with_defaults(made.elements, arch=made.arch, base=True)
-    names = resolve(wanted, find_elements(made.elements_path)).names
+    names = _expanded(made)
     variables = [f"export {name}={shlex.quote(made.environment[name])}" for name in
                  ("DIB_RELEASE", "RELEASE", "DISTRO", "SERVICE_TYPE", "TROVE_AGENT", "ESCAPED_PATH_TROVE",
                   "ESCAPED_GUEST_LOGDIR", *(variable.name for variable in VARIABLES))

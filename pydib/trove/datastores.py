@@ -11,11 +11,13 @@ from pydib.errors import RecipeError
 DATASTORES = ("mysql", "percona", "mariadb", "redis", "cassandra", "couchbase", "mongodb", "postgresql", "couchdb",
               "vertica", "db2", "pxc")
 """Trove's names of databases, in the order of its own scripts."""
-ROOTS: Mapping[str, str] = {"debian": "debian", "ubuntu": "ubuntu", "fedora": "fedora"}
-"""The operating system element of a distribution."""
+ROOTS: Mapping[str, tuple[str, ...]] = {"fedora": ("fedora", "fedora-minimal")}
+"""The operating system elements of a distribution, the first that there is; otherwise the one of its own name."""
+PACKAGED = ("redis", "postgresql", "mysql")
+"""Databases on Debian and Ubuntu that the agent in our images manages; Trove's own managers run containers only."""
 EXTRA: Mapping[str, tuple[str, ...]] = {"fedora": ("selinux-permissive",)}
 """What Trove's scripts add for a distribution."""
-DEFAULT_RELEASE: Mapping[str, str] = {"debian": "bookworm", "ubuntu": "jammy", "fedora": "41"}
+DEFAULT_RELEASE: Mapping[str, str] = {"debian": "bookworm", "ubuntu": "noble", "fedora": "43"}
 APT = ("debian", "ubuntu")
 
 
@@ -27,6 +29,11 @@ class Guest:
     distro: str
     release: str
     elements: tuple[str, ...]
+
+    @property
+    def has_manager(self) -> bool:
+        """Whether the agent in the image knows this database."""
+        return self.distro in APT and self.datastore in PACKAGED
 
 
 def choose(shelf: Shelf, *, datastore: str, distro: str, release: str = "") -> Guest:
@@ -48,8 +55,10 @@ def choose(shelf: Shelf, *, datastore: str, distro: str, release: str = "") -> G
     own = [_first(shelf, distro, release, part) for part in ("guest", datastore)]
     extra = [name for name in EXTRA.get(distro, ()) if name in shelf]
     conf = ["apt-conf-dir"] if distro in APT else []
+    roots = ROOTS.get(distro, (distro,))
+    root = next((name for name in roots if name in shelf), roots[0])
     return Guest(datastore=datastore, distro=distro, release=release,
-                 elements=(ROOTS.get(distro, distro), *extra, "vm", "cloud-init-datasources", *conf, *own))
+                 elements=(root, *extra, "vm", "cloud-init-datasources", *conf, *own))
 
 
 def offered(shelf: Shelf) -> Iterator[tuple[str, tuple[str, ...]]]:

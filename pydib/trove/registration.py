@@ -6,9 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-PACKAGED = ("redis", "postgresql", "mysql")
-"""Databases on Debian whose managers come with the image: Trove's own run containers only."""
-_DEBIAN = {"bookworm": {"mysql": "10.11", "mariadb": "10.11", "postgresql": "15", "redis": "7.0"},
+_VERSIONS = {"bookworm": {"mysql": "10.11", "mariadb": "10.11", "postgresql": "15", "redis": "7.0"},
+           "noble": {"mysql": "10.11", "postgresql": "16", "redis": "7.0", "percona": "8.0", "mongodb": "8.0",
+                     "cassandra": "4.1"},
            "trixie": {"mysql": "11.8", "mariadb": "11.8", "postgresql": "17", "redis": "8.0"}}
 _SEED = {"mysql": "5.7", "percona": "5.6", "pxc": "5.6", "mariadb": "10.1", "mongodb": "3.2", "redis": "3.2.6",
          "cassandra": "2.1.0", "couchbase": "2.2.0", "postgresql": "9.4", "couchdb": "1.6.1", "vertica": "7.1",
@@ -23,16 +23,17 @@ class Registered:
     datastore: str
     distro: str
     release: str
+    has_manager: bool
 
     @property
     def version(self) -> str:
-        """The database's version: Debian's, or the one that Trove's scripts register."""
-        return _DEBIAN.get(self.release, {}).get(self.datastore) or _SEED.get(self.datastore, "1")
+        """The database's version: the distribution's, or the one that Trove's scripts register."""
+        return _VERSIONS.get(self.release, {}).get(self.datastore) or _SEED.get(self.datastore, "1")
 
     @property
     def registry(self) -> tuple[str, ...]:
         """The option that names the image's own manager."""
-        if self.distro != "debian" or self.datastore not in PACKAGED:
+        if not self.has_manager:
             return ()
         return ("--registry-ext", f"{self.datastore}:packaged_datastores.{self.datastore}.Manager")
 

@@ -17,7 +17,7 @@ HOOKS = sorted(f"{path.parts[-3]}:{path.parts[-2]}/{path.parts[-1]}" for path in
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_shows_its_steps_when_it_is_asked_to(fake_root, element, commands, hook):
     name, _, script = hook.partition(":")
-    commands.fake("unshare", "apt-config", "visudo")
+    commands.fake("unshare", "apt-config", "visudo", "gpg")
     fake_root.like("debian-12")
     run = element(name).run(script, env={"DIB_DEBUG_TRACE": "1", "DIB_BLOCK_DEVICE": "mbr", "IMAGE_FILE": "/nowhere",
                                          "DIB_APT_SOURCES": "", "DIB_APT_CONF": ""})

@@ -41,6 +41,7 @@ def test_a_dry_run_tells_when_it_would_build_on_disk() -> None:
     (("build", "--datastore", "nosuch"), "there is no element for the datastore 'nosuch' on debian"),
     (("build", "--datastore", "redis", "--distro", "nosuch"), "no guest element for the distribution 'nosuch'"),
     (("build", "--datastore", "redis", "--agent", "sync"), "--agent sync needs --scp-user (HOST_SCP_USERNAME)"),
+    (("build", "--datastore", "couchbase", "--distro", "ubuntu"), "is installed from a package that you have"),
     (("boot", "/no/such/redis.qcow2", "--broker", "rabbit://127.0.0.1:1/"), "the broker cannot be reached"),
     (("boot", "/no/such/image.qcow2"), "does not say which database is in it"),
 ])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pydib import paths
+from pydib.element.resolve import resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
 from pydib.errors import RecipeError
 from pydib.trove.datastores import choose, offered
@@ -59,6 +60,19 @@ def test_our_own_elements_are_offered() -> None:
     assert all("debian" in there[name] for name in ("redis", "postgresql", "mysql"))
 
 
+SEED = [("fedora", name) for name in ("mongodb", "mysql", "percona", "postgresql", "redis")] + [
+    ("ubuntu", name) for name in ("cassandra", "couchbase", "mongodb", "mysql", "percona", "postgresql", "redis")]
+
+
+@pytest.mark.parametrize(("distro", "datastore"), SEED)
+def test_every_pair_of_trove_resolves(distro: str, datastore: str) -> None:
+    shelf = find_elements([paths.elements_dir()])
+    guest = choose(shelf, datastore=datastore, distro=distro)
+    names = resolve(with_defaults(guest.elements, arch="amd64", base=True), shelf).names
+    assert {f"{distro}-guest", f"{distro}-{datastore}", "guest-agent", "cloud-init-datasources", "vm"} <= set(names)
+    assert guest.has_manager == (distro == "ubuntu" and datastore in ("redis", "postgresql", "mysql"))
+
+
 WANTED = {"datastore": "redis", "distro": "debian", "release": "bookworm"}
 
 
@@ -96,9 +110,10 @@ def test_nothing_of_a_path_means_anything_to_sed() -> None:
 
 
 def test_the_commands_at_the_end_are_filled_in() -> None:
-    upload, register = commands(Registered(image=Path("/i/my redis.qcow2"), **WANTED))
+    upload, register = commands(Registered(image=Path("/i/my redis.qcow2"), has_manager=True, **WANTED))
     assert "--file '/i/my redis.qcow2'" in upload and "--tag trove --tag redis" in upload
     assert register.startswith("openstack datastore version create 7.0 redis redis '' --registry-ext "
                                "redis:packaged_datastores.redis.Manager")
-    old = commands(Registered(image=Path("m.qcow2"), datastore="mysql", distro="ubuntu", release="xenial"))[1]
+    old = commands(Registered(image=Path("m.qcow2"), datastore="mysql", distro="ubuntu", release="xenial",
+                              has_manager=False))[1]
     assert "create 5.7 mysql mysql" in old and "--registry-ext" not in old

@@ -11,7 +11,7 @@ def postgresql(fake_root, element, commands):
     fake_root.like("debian-12")
     fake_root.write("/etc/ssl/private/ssl-cert-snakeoil.key", "-----BEGIN PRIVATE KEY-----\n")
     for place in ("/etc/systemd/system", "/etc/trove/conf.d", "/etc/trove/postgresql", "/etc/sudoers.d",
-                  "/usr/lib/postgresql/15"):
+                  "/usr/share/postgresql/15"):
         fake_root.mkdir(place)
     commands.fake("visudo")
     commands.on("install").does('if [ "${*: -2:1}" = /dev/stdin ]; then cat >"${*: -1}"; fi')
@@ -58,7 +58,7 @@ def test_the_key_that_debian_made_is_not_in_the_image(postgresql, fake_root):
 
 
 def test_two_versions_are_refused(postgresql, fake_root):
-    fake_root.mkdir("/usr/lib/postgresql/17")
+    fake_root.mkdir("/usr/share/postgresql/17")
     run = postgresql.run(AFTER)
     assert run.exit_code == 1 and "one version of PostgreSQL in the image, not 2" in run.output
 

@@ -1,0 +1,34 @@
+"""Apache Cassandra 4.1, from its vendor's repository."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).resolve().parent.parent
+SCRIPT = "pre-install.d/40-cassandra"
+
+
+@pytest.fixture
+def run(fake_root, element, commands):
+    fake_root.like("ubuntu-24.04")
+    for place in ("/etc/apt/sources.list.d", "/etc/yum.repos.d"):
+        fake_root.mkdir(place)
+    commands.on("curl").does('while [ "$1" != --output ]; do shift; done; echo key >"$2"')
+    commands.fake("gpg")
+    commands.on("gpg", "--show-keys").prints("fpr:::::::::ANY:")
+    made = element("ubuntu-cassandra").run(SCRIPT)
+    assert made.ok, made.output
+    return made
+
+
+def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
+    assert run.called("curl", "https://downloads.apache.org/cassandra/KEYS")
+    assert fake_root.read("/etc/apt/sources.list.d/cassandra-41x.sources") == (
+        "Types: deb\nURIs: https://debian.cassandra.apache.org\nSuites: 41x\nComponents: main\n"
+        "Signed-By: /etc/apt/keyrings/cassandra-41x.asc\n")
+
+
+def test_what_is_installed():
+    wanted = ["openjdk-11-jre-headless", "cassandra"]
+    assert list(yaml.safe_load((HERE / "package-installs.yaml").read_text())) == wanted
