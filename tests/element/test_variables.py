@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pydib import paths
-from pydib.element.shelf import Element
+from pydib.element.shelf import Element, find_elements
 from pydib.element.unread import unread
 from pydib.element.variables import GENERAL, Variable, documented, named_in, page_of
+from pydib.testkit.hooks import with_dependencies
 from pydib.trove.variables import VARIABLES
 
 OURS = """\
@@ -133,7 +134,8 @@ def test_what_the_engine_names_is_general():
 
 @pytest.mark.parametrize("folder", sorted(paths.elements_dir().iterdir()), ids=lambda path: path.name)
 def test_pages_of_our_elements_name_what_there_is(folder: Path):
-    named = named_in(folder)
-    stale = [each.name for each in documented(page_of(folder))
-             if each.name.startswith("DIB_") and each.name.isupper() and each.name not in named.names | GENERAL]
+    told = [each.name for each in documented(page_of(folder)) if each.name.startswith("DIB_") and each.name.isupper()]
+    with_needs = with_dependencies([folder.name], find_elements([folder.parent]))
+    named = GENERAL.union(*(named_in(element.path).names for element in with_needs))
+    stale = [name for name in told if name not in named]
     assert stale == []

@@ -1,0 +1,7 @@
+"""A distribution that is no more."""
+
+
+def test_its_successor_is_named(fake_root, element):
+    fake_root.like("bare")
+    run = element("rhel7").run("root.d/00-rhel7")
+    assert run.exit_code == 1 and "take the element centos" in run.output
