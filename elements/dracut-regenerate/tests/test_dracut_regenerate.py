@@ -19,7 +19,8 @@ def build(fake_root, element, commands):
 
 @pytest.mark.parametrize(("given", "packages", "modules"), [
     ("", [["cryptsetup"], ["lvm2"]], "crypt lvm"),
-    ("[{name: network, packages: [dracut-network, iproute]}, {name: base}]", [["dracut-network", "iproute"]], "network base"),
+    ("[{name: network, packages: [dracut-network, iproute]}, {name: base}]", [["dracut-network", "iproute"]],
+     "network base"),
 ])
 def test_the_wanted_modules_are_in_it(build, fake_root, given, packages, modules):
     run = build(DIB_DRACUT_ENABLED_MODULES=given)
