@@ -10,6 +10,16 @@ import pytest
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
+figures: list[str] = []
+"""Lines for the end of the run: what was counted."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures."""
+    for line in figures:
+        terminalreporter.write_line(line)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of the real kernel need root."""
     if os.geteuid() != 0:

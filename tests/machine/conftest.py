@@ -14,15 +14,6 @@ import pytest
 
 from tests.ordinary_user import User, ordinary_user
 
-figures: list[str] = []
-"""Lines for the end of the run: what was counted."""
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Show the figures."""
-    for line in figures:
-        terminalreporter.write_line(line)
-
 
 def left_in_the_kernel(folder: Path) -> list[str]:
     """Mounts and loop devices that have to do with `folder`, as the kernel lists them."""

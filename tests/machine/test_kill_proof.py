@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from pydib.host.leftovers import loops_in_use
-from tests.machine.conftest import Builder, UserBuilder, figures
+from tests.conftest import figures
+from tests.machine.conftest import Builder, UserBuilder
 from tests.ordinary_user import User
 
 pytestmark = pytest.mark.machine

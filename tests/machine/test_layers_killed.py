@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.conftest import figures
+from tests.conftest import figures
 from tests.machine.layered import Layered, LayeredBuilder, LayeredUserBuilder
 from tests.ordinary_user import User
 
