@@ -39,7 +39,8 @@ HEAD = """\
 * *stand-in*: hardware or downloads that nobody can have are replaced by something that behaves like them.
 
 A row with less than is wanted says so. `make test` runs the tests; the longest boots run in `make test-boot-all`.
-This folder is written by `python -m tests.catalogue.pages`; do not edit it.
+Which elements can be planned with which operating system: `python -m tests.catalogue.matrix`. This folder is written by
+`python -m tests.catalogue.pages`; do not edit it.
 """
 
 
