@@ -12,9 +12,10 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from pydib import clock
-from pydib.errors import EngineError, ToolMissing
+from pydib.errors import EngineError, RecipeError, ToolMissing
 from pydib.trove import messages
 
 try:
@@ -146,18 +147,30 @@ class ControlPlane:
         self._replies.setdefault(messages.reply_number(body), []).append(messages.reply(body, self._key))
 
 
+def _is_broker(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("rabbit", "amqp", "amqps") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # what stands for the port is no number
+        return False
+
+
 @contextmanager
 def connected(url: str) -> Iterator[kombu.Connection]:
     """A connection to the broker at `url`, as oslo.messaging writes it: `rabbit://USER:PASSWORD@HOST:PORT/`.
 
     Raises:
+        RecipeError: that is no such URL.
         EngineError: the broker is not reachable.
     """
     shown = url.rpartition("@")[2]
+    if not _is_broker(url):
+        raise RecipeError(f"{shown!r} names no message broker", where="--broker",
+                          hint="for example --broker rabbit://USER:PASSWORD@127.0.0.1:5672/")
     connection = kombu.Connection(url.replace("rabbit://", "amqp://", 1), connect_timeout=10)
     try:
         connection.ensure_connection(max_retries=1, interval_start=0.5)
-    except (OperationalError, OSError, ValueError, KeyError) as problem:
+    except (OperationalError, OSError) as problem:
         raise EngineError(f"the broker cannot be reached: {problem}", where=f"--broker {shown}",
                           hint="start it, or leave --broker out: a RabbitMQ of our own is used where it is installed"
                           ) from None

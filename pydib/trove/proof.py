@@ -18,6 +18,7 @@ from pydib.trove.broker import ControlPlane, connected
 from pydib.trove.guest import Guest
 from pydib.verify.boot import machine_for
 from pydib.verify.drives import empty_volume, seed_drive
+from pydib.verify.image_file import image_file
 from pydib.verify.qemu import Forward
 from pydib.verify.running import Running, running
 
@@ -54,9 +55,11 @@ def prove(image: Path, *, datastore: str, broker_url: str = "", timeout_seconds:
         on_line: gets each line of the guest's console.
 
     Raises:
+        InputError: `image` is no disk image, or `broker_url` no broker's.
         EngineError: something did not happen; says what, and the end of the console.
         ToolMissing: a program or library is not installed.
     """
+    image_file(image)  # before a broker is started for nothing
     database = DATABASES.get(datastore)
     guest = Guest(datastore=datastore)
     password = secrets.token_hex(12)

@@ -11,7 +11,7 @@ import kombu
 import pytest
 
 from pydib import clock
-from pydib.errors import EngineError
+from pydib.errors import EngineError, RecipeError
 from pydib.trove import messages, rabbitmq
 from pydib.trove.broker import ControlPlane, connected
 
@@ -107,6 +107,13 @@ def test_a_broker_that_is_not_there_is_one_message_without_its_password() -> Non
     with pytest.raises(EngineError) as caught, connected("rabbit://u:secret@127.0.0.1:1/"):
         pass
     assert "--broker 127.0.0.1:1/" in str(caught.value) and "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://x", "rabbit://u:secret@127.0.0.1:port/", "rabbit:///", ""])
+def test_what_is_no_broker_is_one_message(url: str) -> None:
+    with pytest.raises(RecipeError, match="names no message broker") as caught, connected(url):
+        pass
+    assert "secret" not in str(caught.value)
 
 
 def test_nothing_of_it_stays(url: str) -> None:

@@ -10,6 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from pydib.host.command import find_tool
+from pydib.trove import rabbitmq
+from tests.boot_sector import boot_disk
+
+QEMU = pytest.mark.skipif(find_tool("qemu-system-x86_64") is None or find_tool("qemu-img") is None,
+                          reason="QEMU is not installed")
 PYDIB = (sys.executable, "-c", "from pydib.cli.main import run; run()")
 
 
@@ -42,13 +48,33 @@ def test_a_dry_run_tells_when_it_would_build_on_disk() -> None:
     (("build", "--datastore", "redis", "--distro", "nosuch"), "no guest element for the distribution 'nosuch'"),
     (("build", "--datastore", "redis", "--agent", "sync"), "--agent sync needs --scp-user (HOST_SCP_USERNAME)"),
     (("build", "--datastore", "couchbase", "--distro", "ubuntu"), "is installed from a package that you have"),
-    (("boot", "/no/such/redis.qcow2", "--broker", "rabbit://127.0.0.1:1/"), "the broker cannot be reached"),
+    (("boot", "/no/such/redis.qcow2"), "there is no such disk image"),
     (("boot", "/no/such/image.qcow2"), "does not say which database is in it"),
 ])
 def test_what_cannot_be_is_one_message(arguments: tuple[str, ...], problem: str) -> None:
     done = trove(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert problem in done.stderr and "next: " in done.stderr and "Traceback" not in done.stderr
+
+
+@QEMU
+@pytest.mark.parametrize(("broker", "problem"), [
+    ("rabbit://127.0.0.1:1/", "the broker cannot be reached"), ("127.0.0.1", "names no message broker")])
+def test_a_broker_that_is_not_there_is_one_message(tmp_path: Path, broker: str, problem: str) -> None:
+    (tmp_path / "redis.raw").write_bytes(boot_disk("hello\r\n"))
+    done = trove("boot", tmp_path / "redis.raw", "--broker", broker)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert problem in done.stderr and "next: " in done.stderr and "Traceback" not in done.stderr
+
+
+@QEMU
+@pytest.mark.skipif(not rabbitmq.is_installed(), reason="rabbitmq-server is not installed")
+def test_a_machine_without_an_agent_is_told_with_its_last_words(tmp_path: Path) -> None:
+    (tmp_path / "redis.raw").write_bytes(boot_disk("I am no guest\r\n"))
+    done = trove("boot", tmp_path / "redis.raw", "--timeout", "3")
+    assert done.returncode == 1
+    assert "the guest agent did not come to its queue within 3 s" in done.stderr
+    assert "I am no guest" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_databases_are_listed_with_their_distributions() -> None:

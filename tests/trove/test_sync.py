@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,20 +11,9 @@ import pytest
 
 from pydib import paths
 from pydib.host.command import find_tool
-from pydib.host.stream import streamed
-from pydib.trove.rabbitmq import free_port
+from tests.trove.sshd import sshd
 
 SCRIPT = paths.elements_dir() / "guest-agent/guest-agent/trove-guestagent-sync"
-CONFIG = """\
-Port {port}
-ListenAddress 127.0.0.1
-HostKey {place}/host_key
-AuthorizedKeysFile {place}/guest/.ssh/id_rsa.pub
-StrictModes no
-UsePAM yes
-PermitRootLogin prohibit-password
-PidFile none
-"""
 pytestmark = [
     pytest.mark.machine,
     pytest.mark.skipif(not all(map(find_tool, ("sshd", "ssh", "rsync"))), reason="sshd, ssh or rsync is not installed"),
@@ -36,19 +24,8 @@ pytestmark = [
 def controller(tmp_path: Path) -> Iterator[int]:
     """A controller on the loopback address, which lets in who has the guest's key; gives its port."""
     (tmp_path / "guest/.ssh").mkdir(parents=True, mode=0o700)
-    for file, kind in ((tmp_path / "host_key", "ed25519"), (tmp_path / "guest/.ssh/id_rsa", "rsa")):
-        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", file], check=True)
-    port = free_port()
-    (tmp_path / "sshd.conf").write_text(CONFIG.format(port=port, place=tmp_path))
-    Path("/run/sshd").mkdir(exist_ok=True)  # privilege separation wants it; a service would make it
-    with streamed("/usr/sbin/sshd", "-D", "-e", "-f", tmp_path / "sshd.conf") as sshd:
-        said = b""
-        for piece in sshd.output(timeout_seconds=20):
-            said += piece
-            if b"Server listening" in said:
-                break
+    with sshd(tmp_path, tmp_path / "guest/.ssh/id_rsa") as port:
         yield port
-        os.kill(sshd.pid, signal.SIGTERM)
 
 
 def sync(place: Path, port: int, tree: Path) -> subprocess.CompletedProcess[str]:
