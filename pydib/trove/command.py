@@ -16,6 +16,7 @@ from pydib.element.resolve import resolve, with_defaults
 from pydib.element.shelf import Shelf, find_elements
 from pydib.errors import RecipeError
 from pydib.recipe import Recipe, Wishes
+from pydib.trove.checks import before_work
 from pydib.trove.datastores import Guest, choose, offered
 from pydib.trove.registration import Registered, commands
 from pydib.trove.variables import AGENTS, VARIABLES, environment_for
@@ -61,7 +62,7 @@ def build(dry_run: bool, progress: str, **options: Any) -> int:
         return 0
     from pydib.build import run_build
 
-    _check_package(guest, made)
+    before_work(guest, _expanded(made), find_elements(made.elements_path), made.environment, made.arch)
     if options["agent"] != "none" and not guest.has_manager:
         click.echo(f"pydib: note: trove {made.environment['TROVE_VERSION']} has no manager for {guest.datastore} on "
                    f"{guest.distro}: put one into the image (docs/trove.md), or build with --agent none", err=True)
@@ -105,14 +106,6 @@ def _shelf(environment: dict[str, str]) -> Shelf:
 def _expanded(made: Recipe) -> tuple[str, ...]:
     wanted = with_defaults(made.elements, arch=made.arch, base=True)
     return resolve(wanted, find_elements(made.elements_path)).names
-
-
-def _check_package(guest: Guest, made: Recipe) -> None:
-    """What is installed from the builder's own package needs that package."""
-    if "datastore-package" in _expanded(made) and not made.environment.get("DATASTORE_PKG_LOCATION"):
-        raise RecipeError(f"{guest.datastore} on {guest.distro} is installed from a package that you have",
-                          where="--package-location (DATASTORE_PKG_LOCATION)",
-                          hint=f"download it, and name it: --package-location {guest.datastore}.deb")
 
 
 def _described(guest: Guest, made: Recipe, compat: str) -> str:

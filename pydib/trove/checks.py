@@ -1,0 +1,51 @@
+"""What a build would find out only after minutes, found out before."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from pydib.element.shelf import Shelf
+from pydib.errors import RecipeError
+from pydib.trove.datastores import Guest
+
+WHEEL_ARCHITECTURES = ("amd64", "arm64")
+
+
+def before_work(guest: Guest, names: Collection[str], shelf: Shelf, environment: Mapping[str, str], arch: str) -> None:
+    """Look at everything that elements will ask for.
+
+    Args:
+        names: all elements of the build.
+        environment: what they are told, with Trove's variables.
+
+    Raises:
+        RecipeError: what is missing, or wrong.
+    """
+    if "datastore-package" in names:
+        _package(guest, environment.get("DATASTORE_PKG_LOCATION", ""))
+    folder = environment.get("DIB_APT_CONF_DIR", "")
+    if "apt-conf-dir" in names and folder and not Path(folder).is_dir():
+        raise RecipeError(f"{folder} is no folder", where="--apt-conf-dir (DIB_APT_CONF_DIR)",
+                          hint="name one such as /etc/apt/apt.conf.d")
+    if "guest-agent" in names and environment.get("TROVE_AGENT") != "none":
+        _agent(shelf["guest-agent"].path / "guest-agent" / "requirements", environment["TROVE_VERSION"], arch)
+
+
+def _package(guest: Guest, location: str) -> None:
+    where = "--package-location (DATASTORE_PKG_LOCATION)"
+    if not location:
+        raise RecipeError(f"{guest.datastore} on {guest.distro} is installed from a package that you have", where=where,
+                          hint=f"download it, and name it: --package-location {guest.datastore}.deb")
+    if not Path(location).exists():
+        raise RecipeError(f"{location} is not there", where=where, hint="name a package, or a folder of packages")
+
+
+def _agent(requirements: Path, version: str, arch: str) -> None:
+    known = sorted(path.stem for path in requirements.glob("[0-9]*.txt"))
+    if known and version not in known:
+        raise RecipeError(f"there is no set of pinned packages for trove {version}",
+                          where="--trove-version (TROVE_VERSION)", hint=f"use {' or '.join(known)}")
+    if known and arch not in WHEEL_ARCHITECTURES:
+        raise RecipeError(f"the guest agent's packages are not made for {arch}", where="--arch",
+                          hint=f"use {' or '.join(WHEEL_ARCHITECTURES)}, or --agent none")
