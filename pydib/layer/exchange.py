@@ -2,7 +2,7 @@
 written aside and renamed; nothing is locked, and nothing in it is ever changed.
 
     format.json                  {"version": 1}
-    states/ID                    records of states, as in the store
+    states/ID                    records of states, as in the store, with the sockets in them
     layers/DIGEST.TIME.tar.zst   layers, by the digest of their content and the time when their script began
     outcomes/KEY/DIGEST          what scripts led to, one a file
     logs/DIGEST                  what scripts printed
@@ -14,12 +14,13 @@ Whoever may write to the directory decides, like whoever may write to the elemen
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,45 @@ _MOST_OUTCOMES = 16
 """So many outcomes of one script and its inputs are looked at, the newest first."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Socket:
+    """What archives do not hold; `name` is its path in the layer."""
+
+    name: str
+    mode: int
+    owner: int
+    group: int
+    mtime_ns: int
+
+    def make(self, upper: Path) -> None:
+        """Make it in the layer that lies in `upper`; its folder keeps its time of change.
+
+        Raises:
+            OSError: there is no such folder, or a link in its place.
+        """
+        path = upper / self.name
+        if os.path.realpath(path.parent) != os.fspath(upper.resolve() / Path(self.name).parent):
+            raise NotADirectoryError(errno.ENOTDIR, "a link is in the way", str(path.parent))
+        before = path.parent.stat()
+        os.mknod(path, stat.S_IFSOCK | stat.S_IMODE(self.mode))
+        os.chown(path, self.owner, self.group)
+        path.chmod(stat.S_IMODE(self.mode))
+        os.utime(path, ns=(self.mtime_ns, self.mtime_ns))
+        os.utime(path.parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _sockets_in(upper: Path) -> Iterator[_Socket]:
+    for place, _, names in os.walk(upper):
+        for name in names:
+            path = Path(place, name)
+            info = path.lstat()
+            if stat.S_ISSOCK(info.st_mode):
+                yield _Socket(name=str(path.relative_to(upper)), mode=info.st_mode, owner=info.st_uid,
+                              group=info.st_gid, mtime_ns=info.st_mtime_ns)
+
+
 class NotTaken(PydibError):
-    """A layer cannot be taken from the directory, or into it."""
+    """A layer of the directory cannot be used here."""
 
 
 class Exchange:
@@ -84,31 +122,34 @@ class Exchange:
             NotTaken: one of them is missing, or is not what it is called.
             OSError: the store, or the directory, fails.
         """
-        missing: list[State] = []
+        missing: list[tuple[State, list[_Socket]]] = []
         while name != keys.EMPTY and self._store.claim(name):
-            state = self._state(name)
-            missing.append(state)
-            name = state.parent
-        for state in reversed(missing):
-            self._fetch(state)
+            missing.append(self._state(name))
+            name = missing[-1][0].parent
+        for state, sockets in reversed(missing):
+            self._fetch(state, sockets)
 
-    def _state(self, name: str) -> State:
-        data = _read(self.folder / "states" / name)
+    def _state(self, name: str) -> tuple[State, list[_Socket]]:
+        data = dict(_read(self.folder / "states" / name) or {})
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            state = state_from(data or {})
+            sockets = [_Socket(**one) for one in data.pop("sockets")]
+            state = state_from(data)
             if state.id == name == state.own_name():
-                return state
+                return state, sockets
         raise NotTaken("the record of a layer is missing or damaged", where=str(self.folder / "states" / name))
 
-    def _fetch(self, state: State) -> None:
+    def _fetch(self, state: State, sockets: Sequence[_Socket]) -> None:
         work = self._store.work()
         if state.upper:
             archive = self._archive(state)
             try:
                 run("tar", "--extract", "--preserve-permissions", "--same-owner", *_TAR, "--file", archive,
                     "--directory", work.upper)
-            except CommandFailed as error:
-                raise NotTaken(f"the layer that {state.made_by} made cannot be unpacked: {error.what}",
+                for one in sockets:
+                    one.make(work.upper)
+            except (CommandFailed, NotADirectoryError) as error:
+                why = error.what if isinstance(error, CommandFailed) else error.strerror
+                raise NotTaken(f"the layer that {state.made_by} made cannot be unpacked: {why}",
                                where=str(archive)) from None
             found = content_of(work.upper, state.when)
             if not state.holds(found):
@@ -127,7 +168,6 @@ class Exchange:
 
         Raises:
             OSError, CommandFailed: the directory takes no more.
-            NotTaken: an archive cannot hold one of the layers.
         """
         data = outcome.as_json()
         path = self.folder / "outcomes" / key / keys.digest({**data, "created": 0, "seconds": 0})
@@ -146,20 +186,14 @@ class Exchange:
         path = self.folder / "states" / state.id
         if path.exists():
             return
+        upper = self._store.layers / state.upper
         if state.upper:
-            self._refuse_sockets(state)
             with self._aside(self._archive(state)) as aside:
                 run("tar", "--create", "--format=posix", "--sparse", "--sort=name", *_TAR, "--file", aside,
-                    "--directory", self._store.layers / state.upper, ".")
+                    "--directory", upper, ".")
             self.given += 1
-        self._write(path, sealed(keys.as_text(replace(state, signature="").as_json())))
-
-    def _refuse_sockets(self, state: State) -> None:
-        for place, _, names in os.walk(self._store.layers / state.upper):
-            for name in names:
-                if stat.S_ISSOCK(os.lstat(os.path.join(place, name)).st_mode):
-                    raise NotTaken(f"the layer that {state.made_by} made holds a socket, {name}, which archives do not",
-                                   where=str(self.folder), hint="remove it in that script")
+        sockets = [asdict(one) for one in _sockets_in(upper)] if state.upper else []
+        self._write(path, sealed(keys.as_text({**replace(state, signature="").as_json(), "sockets": sockets})))
 
     def _archive(self, state: State) -> Path:
         return self.folder / "layers" / f"{state.content}.{state.window[0]}.tar.zst"
