@@ -13,7 +13,7 @@ DATASTORES = ("mysql", "percona", "mariadb", "redis", "cassandra", "couchbase", 
 """Trove's names of databases, in the order of its own scripts."""
 ROOTS: Mapping[str, tuple[str, ...]] = {"fedora": ("fedora", "fedora-minimal")}
 """The operating system elements of a distribution, the first that there is; otherwise the one of its own name."""
-PACKAGED = ("redis", "postgresql", "mysql")
+PACKAGED = ("redis", "postgresql", "mysql", "mariadb")
 """Databases on Debian and Ubuntu that the agent in our images manages; Trove's own managers run containers only."""
 EXTRA: Mapping[str, tuple[str, ...]] = {"fedora": ("selinux-permissive",)}
 """What Trove's scripts add for a distribution."""

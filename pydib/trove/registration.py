@@ -6,10 +6,12 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-_VERSIONS = {"bookworm": {"mysql": "10.11", "mariadb": "10.11", "postgresql": "15", "redis": "7.0"},
-           "noble": {"mysql": "10.11", "postgresql": "16", "redis": "7.0", "percona": "8.0", "mongodb": "8.0",
-                     "cassandra": "4.1"},
-           "trixie": {"mysql": "11.8", "mariadb": "11.8", "postgresql": "17", "redis": "8.0"}}
+_VERSIONS = {
+    "bookworm": {"mysql": "10.11", "mariadb": "10.11", "postgresql": "15", "redis": "7.0"},
+    "noble": {"mysql": "10.11", "mariadb": "10.11", "postgresql": "16", "redis": "7.0", "percona": "8.0",
+              "mongodb": "8.0", "cassandra": "4.1"},
+    "trixie": {"mysql": "11.8", "mariadb": "11.8", "postgresql": "17", "redis": "8.0"},
+}
 _SEED = {"mysql": "5.7", "percona": "5.6", "pxc": "5.6", "mariadb": "10.1", "mongodb": "3.2", "redis": "3.2.6",
          "cassandra": "2.1.0", "couchbase": "2.2.0", "postgresql": "9.4", "couchdb": "1.6.1", "vertica": "7.1",
          "db2": "10.5"}

@@ -14,7 +14,6 @@ from trove.instance.service_status import ServiceStatuses
 from packaged_datastores import base, option_files
 
 CONF = cfg.CONF
-FOLDER = Path("/etc/trove/mysql")
 DATA = "/var/lib/mysql/data"
 SOCKET = "/run/mysqld/mysqld.sock"
 CANNOT_CONNECT = (2002, 2003, 2006, 2013)
@@ -47,8 +46,9 @@ class Manager(base.Manager):
     """MariaDB."""
 
     def __init__(self) -> None:
-        app = App(unit="mariadb.service", folder=FOLDER, status=base.Status(self._probe))
-        super().__init__(CONF.datastore_manager or "mysql", app=app, admin=service.MySqlAdmin(app))
+        name = CONF.datastore_manager
+        app = App(unit="mariadb.service", folder=Path("/etc/trove") / name, status=base.Status(self._probe))
+        super().__init__(name, app=app, admin=service.MySqlAdmin(app))
 
     def create_cluster(self) -> None:
         """The system tables, unless the volume has them from an earlier guest."""

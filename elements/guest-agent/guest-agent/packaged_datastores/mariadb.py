@@ -1,0 +1,5 @@
+"""MariaDB under its own name."""
+
+from packaged_datastores.mysql import Manager
+
+__all__ = ["Manager"]
