@@ -14,12 +14,16 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cryptography.hazmat.primitives.ciphers import Cipher
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CBC
-from cryptography.hazmat.primitives.padding import PKCS7
+from pydib.errors import EngineError, ToolMissing
 
-from pydib.errors import EngineError
+try:
+    from cryptography.hazmat.primitives.ciphers import Cipher
+    from cryptography.hazmat.primitives.ciphers.algorithms import AES
+    from cryptography.hazmat.primitives.ciphers.modes import CBC
+    from cryptography.hazmat.primitives.padding import PKCS7
+except ImportError:
+    raise ToolMissing("talking with a guest agent needs cryptography, and kombu",
+                      hint="install them: pip install 'pydib[trove]'") from None
 
 _VECTOR_BYTES = 16
 

@@ -81,6 +81,15 @@ def test_a_machine_without_an_agent_is_told_with_its_last_words(tmp_path: Path) 
     assert "I am no guest" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("library", ["cryptography", "kombu"])
+def test_without_its_libraries_it_says_how_to_install_them(library: str) -> None:
+    program = f"import sys; sys.modules[{library!r}] = None; {PYDIB[2]}"
+    done = subprocess.run([sys.executable, "-c", program, "trove", "boot", "redis.qcow2"], text=True, check=False,
+                          capture_output=True)
+    assert done.returncode == 1
+    assert "pip install 'pydib[trove]'" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_databases_are_listed_with_their_distributions() -> None:
     rows = dict(line.split(maxsplit=1) for line in trove("datastores").stdout.splitlines())
     assert "debian" in rows["redis"] and "debian" in rows["mysql"] and "debian" in rows["postgresql"]
