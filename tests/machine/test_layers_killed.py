@@ -3,6 +3,7 @@ the store is sound, and the next build is right."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -112,6 +113,25 @@ def _verified(made: Layered) -> int:
 
 
 def _wait_for_the_end(made: Layered) -> None:
-    deadline = time.monotonic() + 20
-    while made.processes() and time.monotonic() < deadline:
+    """A killed build may still be dying, and write to the store until then: its processes have its TMPDIR, and give
+    their memory up a little before the files that they have open, the lease among them."""
+    deadline = time.monotonic() + 30
+    while (_alive(made) or any(map(_is_locked, made.store.glob("leases/*")))) and time.monotonic() < deadline:
         time.sleep(0.02)
+
+
+def _alive(made: Layered) -> bool:
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"TMPDIR={made.temporary}\0".encode() in path.read_bytes():
+                return True
+    return False
+
+
+def _is_locked(lease: Path) -> bool:
+    with lease.open() as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
