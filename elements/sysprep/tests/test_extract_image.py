@@ -97,6 +97,8 @@ def sectors(mib: int) -> int:
 
 
 @pytest.mark.machine
+@pytest.mark.proves("sysprep", how="real run")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: loop devices and mounts")
 def test_a_real_disk_image(element, fake_root, tmp_path):
     """With this kernel's loop devices: a partitioned qcow2 with /boot of its own."""
     for path, text in {"root/etc/hostname": "real", "root/usr/x": "", "root/boot/x": "", "boot/vmlinuz-6": "k"}.items():
