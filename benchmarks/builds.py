@@ -65,7 +65,7 @@ class _Bench:
     def __init__(self, place: Path) -> None:
         self._place = place
         self._events = place / "events.jsonl"
-        self._edits = iter(range(1_000_000))
+        self._edits = iter(range(1, 1_000_000))
         element = place / "elements" / "edited"
         self._first, self._last = element / "pre-install.d" / "00-aa-first", element / "install.d" / "99-zz-last"
         self._write(self._first, "echo first >/etc/first")
