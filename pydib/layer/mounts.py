@@ -18,6 +18,9 @@ _WITHOUT_CONTENT = ("proc", "sysfs", "devpts", "devtmpfs", "mqueue", "cgroup2", 
 """Filesystems that the kernel fills: mounted anew they are the same."""
 
 
+_Key = tuple[int, Path, str, str]
+
+
 class ScriptMounts:
     """The mounts in a tree.
 
@@ -34,13 +37,15 @@ class ScriptMounts:
         self._parking = parking
         self._fold = fold
         self._private = [path.resolve() for path in private]
-        self._engines: set[int] = set()
+        self._engines: set[_Key] = set()
+        self._scripts: set[_Key] = set()
         self._seen: tuple[bytes, int] = (b"", 0)
         self._left: tuple[LeftMount, ...] | str = ()
 
     def adopt(self) -> None:
         """What is mounted now in the tree, and is not known yet, is the engine's, not a script's."""
-        self._engines.update(found.identity for found in mounts_below(self.place, itself=False))
+        now = {_key(found) for found in mounts_below(self.place, itself=False)}
+        self._engines = now - self._scripts
 
     @contextmanager
     def parked(self) -> Iterator[None]:
@@ -61,6 +66,7 @@ class ScriptMounts:
         """The mounts that scripts left, as they can be made again; or why one cannot."""
         now = (MOUNTINFO.read_bytes(), len(self._engines))
         if now != self._seen:
+            self._note_scripts()
             self._seen, self._left = now, self._describe()
         return self._left
 
@@ -75,7 +81,10 @@ class ScriptMounts:
         return tuple(left)
 
     def _of_scripts(self) -> list[MountPoint]:
-        return [found for found in mounts_below(self.place, itself=False) if found.identity not in self._engines]
+        return [found for found in mounts_below(self.place, itself=False) if _key(found) not in self._engines]
+
+    def _note_scripts(self) -> None:
+        self._scripts = {_key(found) for found in self._of_scripts()}
 
     def _described(self, found: MountPoint) -> LeftMount | None:
         target = str(found.target.relative_to(self.place.resolve()))
@@ -120,6 +129,7 @@ class ScriptMounts:
                 detach(found.target)
         for one in wanted:
             self._make(one)
+        self._note_scripts()
 
     def _make(self, one: LeftMount) -> None:
         target = self.place / one.target
@@ -131,6 +141,11 @@ class ScriptMounts:
         except CommandFailed as error:
             raise EngineError(f"a mount that a script had left cannot be made again: {error.what}", where=str(target),
                               hint="build with --no-cache") from None
+
+
+def _key(found: MountPoint) -> _Key:
+    """Who a mount is. The kernel gives its number to another one as soon as it is gone."""
+    return found.identity, found.target, found.device, found.root
 
 
 def _return(aside: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from pydib.layer.store import Store
 from tests.machine.conftest import left_in_the_kernel
 from tests.machine.layered import LayeredBuilder, described
 
@@ -329,6 +330,35 @@ def test_mounts_that_root_scripts_leave_are_there_again(layered: LayeredBuilder)
     ran = layered.build(expect=32)
     assert ran[0] == "root.d/50-mounts"
     assert "is not there" in layered.reasons["root.d/50-mounts"]
+
+
+def test_mounts_of_scripts_are_not_taken_for_the_engine_s(layered: LayeredBuilder) -> None:
+    """Neither when the engine mounts something after them, nor when the kernel gives them the number of one that the
+    engine had."""
+    cache = layered.cache / "packages"
+    cache.mkdir(parents=True)
+    (cache / "one").write_text("lent\n")
+    lend = HEAD + "mkdir -p $TARGET/var/lent; mount --bind $DIB_IMAGE_CACHE/packages $TARGET/var/lent\n"
+    layered.script("first", "root.d/50-lend", lend.replace("$TARGET", "$TARGET_ROOT"))
+    layered.script("first", "install.d/10-uses", HEAD + "cat /var/lent/one >/etc/used\n")
+    layered.script("first", "post-root.d/50-back", HEAD + "umount $TMP_MOUNT_PATH/var/lent\n")
+    layered.script("second", "pre-finalise.d/50-lend", lend.replace("$TARGET", "$TMP_MOUNT_PATH"))
+    layered.script("second", "finalise.d/50-uses", HEAD + "cat /var/lent/one >>/etc/used\n")
+    layered.script("first", "cleanup.d/50-back", HEAD + "umount $TARGET_ROOT/var/lent; rmdir $TARGET_ROOT/var/lent\n")
+    layered.build()
+    finals = set()
+    for _ in range(3):
+        assert not {name for name in layered.build() if name.startswith(("root", "install", "finalise"))}
+        with Store(layered.store) as store:
+            build = next(store.builds())
+            finals.add(build.final)
+            lines = {line.script: store.state(line.after) for line in build.scripts}
+        for name in ("root.d/50-lend", "install.d/10-uses", "pre-finalise.d/50-lend", "finalise.d/50-uses"):
+            assert [mount.target for mount in lines[name].mounts] == ["var/lent"], name
+        assert not lines["cleanup.d/50-back"].mounts
+    assert len(finals) == 1
+    layered.tree()
+    assert (layered.out / "tree/etc/used").read_text() == "lent\n" * 2
 
 
 def test_a_tmpfs_that_a_script_leaves_ends_the_layers_not_the_build(layered: LayeredBuilder) -> None:
