@@ -120,7 +120,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """A map for the record."""
-        return asdict(self)
+        return dict(vars(self))  # all of it is what JSON can say; asdict would copy it piece by piece
 
 
 def outcome_from(data: Mapping[str, Any]) -> Outcome:
