@@ -15,7 +15,7 @@ import pytest
 
 from pydib.errors import EngineError, InputError, ToolMissing
 from pydib.host.command import find_tool
-from pydib.verify import disk, kvm
+from pydib.verify import difference, disk, kvm, listing
 from pydib.verify.inspection import BootLoader, Inspection, Package
 
 MIB = 1 << 20
@@ -262,6 +262,13 @@ def test_a_real_disk_in_a_real_libguestfs(tmp_path: Path) -> None:
     assert found.boot_loaders == (BootLoader(name="GRUB", firmware="efi", where="/EFI/BOOT/BOOTX64.EFI",
                                              removable=True),)
     check_system(found)
+    disk.write_tar(tmp_path / "disk.raw", tmp_path / "tar")
+    with (tmp_path / "tar").open("rb") as stream:
+        listed = listing.of_tar(stream, where="tar")
+    assert difference.packages_of(listed) == {"hello": "1:2.10-3"}
+    there = {path: item for path, item in listed.items.items() if path not in ("/lost+found", "/boot/efi")}
+    told = difference.files(listing.of_folder(tmp_path / "tree").items, there)
+    assert [one for one in told if not one.name.startswith("/boot/efi/")] == []
 
 
 def check_system(found: Inspection) -> None:
