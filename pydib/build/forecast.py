@@ -85,12 +85,15 @@ class _Forecaster:
                               offline=self._recipe.offline)
         self._last = self._last_build()
         self._old: Mapping[str, Any] = (self._store.fact(self._last.plan) if self._last else None) or {}
-        self._now = known_beforehand(prepared, store.salt if self._recipe.hidden else b"")
+        self._now = known_beforehand(prepared, store.salt if self._recipe.hidden and self._last else b"")
         self._common = self._what_changed_for_all()
 
     def _last_build(self) -> BuildRecord | None:
         """The last build of this output, or of these elements, or any."""
-        builds = list(self._store.builds()) if (self._store.folder / "builds").is_dir() else []
+        try:
+            builds = list(self._store.builds())
+        except OSError:  # there is none yet, or it is somebody else's
+            return None
         image, names = str(self._recipe.output_stem), list(self._prepared.plan.resolution.names)
         return next((build for build in builds if build.image == image),
                     next((build for build in builds if list(build.elements) == names), None))
