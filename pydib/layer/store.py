@@ -2,6 +2,7 @@
 
     format            {"version": 1}, with "marks": "user" in a user namespace
     lock              held shared while a build looks something up or puts something in, exclusively while gc chooses
+    putting           held exclusively while a build puts a state in
     leases/TOKEN      one for each running build, locked as long as it lives, with the names of the states it uses
     w/TOKEN.N/{u,w}   upper and work directories of running builds
     u/NAME            layers; the names are short, since the kernel takes one page of mount options
@@ -188,8 +189,10 @@ class Store:
 
     def state(self, name: str) -> State | None:
         """The state of that name; None if there is none, or its record is damaged."""
-        if name in self._known:
-            return self._known[name]
+        return self._known[name] if name in self._known else self.recorded(name)
+
+    def recorded(self, name: str) -> State | None:
+        """The same, as its record is now: another build may have found its layer damaged, and put in another."""
         found = self._read(self.folder / "states" / name, state_from)
         return found if found is not None and found.id == name == found.own_name() else None
 
@@ -269,8 +272,8 @@ class Store:
         If the store has that state already, it stays, and the new layer is dropped: from then on all build on the
         same one.
         """
-        with self.shared():
-            present = self.state(state.id)
+        with self.shared(), self._alone():
+            present = self.recorded(state.id)
             if present is None or self._check_once(present):
                 present = self._put(work, state)
                 self._healthy[present.id] = ""
@@ -278,6 +281,17 @@ class Store:
             self._known[present.id] = present
         remove(work.folder)
         return present
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While the block lasts no other build puts a state in: two that made the same would each write a record, and
+        gc would take the layer of one of them for nobody's."""
+        descriptor = os.open(self.folder / "putting", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _put(self, work: Work, state: State) -> State:
         if state.upper:

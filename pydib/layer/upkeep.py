@@ -46,7 +46,7 @@ def kept(store: Store) -> list[Kept]:
     """All states whose records are whole, the most recently used first."""
     found = []
     for path in (store.folder / "states").iterdir():
-        state = store.state(path.name)
+        state = store.recorded(path.name)
         if state is not None:
             with contextlib.suppress(OSError):
                 found.append(Kept(state=state, used=path.stat().st_mtime))
@@ -59,7 +59,7 @@ def verify(store: Store) -> Iterator[str]:
         if path.name.endswith("~"):
             continue
         with store.shared():
-            state = store.state(path.name)
+            state = store.recorded(path.name)
             if state is None:
                 yield f"the record {path.name[:12]} is damaged"
                 continue
@@ -107,7 +107,8 @@ def gc(store: Store, *, most_bytes: int | None = None, older_than: float | None 
         states = {one.state.id: one for one in kept(store)}
         going = _to_remove(states, leased, most_bytes, older_than)
         trash = [_out_of_the_way(store, states[name].state) for name in going]
-        orphans = _orphans(store, {one.state.upper for name, one in states.items() if name not in going})
+        named = {one.state.upper for name, one in states.items() if name not in going}
+        orphans = [] if builds else _orphans(store, named)  # a build may still use one whose record was damaged
         files = _loose_ends(store, set(states) - set(going))
     finally:
         fcntl.flock(store.lock, fcntl.LOCK_UN)

@@ -129,9 +129,11 @@ def _alive(made: Layered) -> bool:
 
 
 def _is_locked(lease: Path) -> bool:
-    with lease.open() as stream:
-        try:
+    try:
+        with lease.open() as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+    except FileNotFoundError:
+        return False  # its build has ended meanwhile
+    except BlockingIOError:
+        return True
     return False
