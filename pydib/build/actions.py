@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from pydib import blockdev, clock, environment, events, sizes
+from pydib import blockdev, clock, environment, events, paths, sizes
 from pydib.blockdev import state as disk_state
 from pydib.build.decide import Order
 from pydib.build.finished import Finished
@@ -23,6 +23,7 @@ from pydib.host import machine
 from pydib.host.inside import write_inside
 from pydib.host.mount import mounted, unmount_below
 from pydib.host.script import Job, Launcher, end_strays
+from pydib.host.sight import kept_in_sight
 from pydib.image.check import aci_manifest, gzip_program
 from pydib.image.pack import pack
 from pydib.masking import Mask
@@ -143,7 +144,25 @@ class Build:
             seen_as=TARGET_TREE if inside else str(self.layout.hooks), env=env,
             cwd="/" if inside else str(self.recipe.cwd), root=self.layout.mount if inside else None,
             failure=phase.failure, owner=self.plan.owner, source=self.plan.source,
-            around=partial(target.devices_lent, self.layout.mount) if _lends_devices(phase) else nullcontext)
+            around=partial(self._around, phase) if phase.where == "host" else nullcontext)
+
+    @contextmanager
+    def _around(self, phase: Phase) -> Iterator[None]:
+        """What is done before and after each script on the host."""
+        with ExitStack() as around:
+            if _lends_devices(phase):
+                around.enter_context(target.devices_lent(self.layout.mount))
+            around.enter_context(kept_in_sight(self._own_places(), self._tell_hidden))
+            yield
+
+    def _own_places(self) -> list[Path]:
+        places = [self.layout.build_dir, self.layout.image_dir, paths.lib_dir(), self.recipe.image_cache / "layers",
+                  self.order.staging_dir]
+        return [path for path in places if path.is_dir()]
+
+    def _tell_hidden(self, mount_point: Path) -> None:
+        self.report(events.Warned(text=f"the script left a mount at {mount_point}, which hid where the build works; "
+                                       "it is unmounted"))
 
     def _environment(self, phase: Phase) -> Mapping[str, str]:
         env = dict(self.env)
