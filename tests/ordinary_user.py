@@ -62,6 +62,7 @@ def ordinary_user(*, ids: bool = True) -> Iterator[User]:
         _end(user)
     finally:
         subprocess.run(["userdel", name], check=False, capture_output=True)
+        shutil.rmtree(Path(tempfile.gettempdir(), f"pytest-of-{name}"), ignore_errors=True)
         shutil.rmtree(place)
 
 

@@ -6,6 +6,7 @@ import json
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,10 +53,11 @@ def command(image: Path, quiet: bool, seed: str | None, injected: tuple[str, ...
     wanted = f"`{options['expect']}`" if options["expect"] is not None else "a login prompt"
     forwards = tuple(map(_forward, ports))
     told = _told(injected, user_data, network_data)
-    with tempfile.TemporaryDirectory(prefix="pydib-boot-") as folder:
-        drives = [*_volumes(volumes, Path(folder))]
-        if seed or told:
-            drives.append(_seed_drive(seed or "config-drive", {**told, "hostname": hostname}, Path(folder)))
+    kind = seed or ("config-drive" if told else "")
+    with _folder() if volumes or kind else nullcontext(Path()) as folder:
+        drives = [*_volumes(volumes, folder)]
+        if kind:
+            drives.append(_seed_drive(kind, {**told, "hostname": hostname}, folder))
         result = boot(image, on_line=_forget if quiet else click.echo, drives=drives, forwards=forwards, **options)
     how = "under KVM" if result.accelerator == "kvm" else "emulated, without KVM"
     if result.reached:
@@ -63,6 +65,13 @@ def command(image: Path, quiet: bool, seed: str | None, injected: tuple[str, ...
         return 0
     raise EngineError(f"the image did not reach {wanted}: {result.reason}; {_last_seen(result.tail, quiet=quiet)}",
                       where=str(image), hint=_advice(result.reason, result.tail))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """For drives that are made."""
+    with tempfile.TemporaryDirectory(prefix="pydib-boot-") as folder:
+        yield Path(folder)
 
 
 def _forward(text: str) -> Forward:

@@ -74,8 +74,12 @@ def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_boot_leaves_no_machine_behind(disk: Path, number: signal.Signals) -> None:
-    argv = [*PYDIB, "boot", "--expect", "never", str(disk)]
-    with subprocess.Popen(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as us:
+    temporary = disk.parent / "tmp"
+    temporary.mkdir()
+    volume = [] if number == signal.SIGKILL else ["--volume", "1MiB"]  # its file is there until we end in order
+    argv = [*PYDIB, "boot", "--expect", "never", *volume, str(disk)]
+    with subprocess.Popen(argv, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          env={**os.environ, "TMPDIR": str(temporary)}) as us:
         assert us.stdout is not None
         while us.stdout.readline() != "hello\n":
             pass
@@ -85,7 +89,8 @@ def test_an_interrupted_boot_leaves_no_machine_behind(disk: Path, number: signal
         us.send_signal(number)
         us.wait(20)
     assert ended(descriptor)
-    assert [path.name for path in disk.parent.iterdir()] == ["tiny.raw"]
+    assert sorted(path.name for path in disk.parent.iterdir()) == ["tiny.raw", "tmp"]
+    assert list(temporary.iterdir()) == []
 
 
 def ended(descriptor: int) -> bool:
