@@ -92,8 +92,9 @@ class Exchange:
 
         Raises:
             NotTaken: it has another format.
-            OSError: it cannot be read.
+            OSError: it is not there, or cannot be read.
         """
+        self.folder.stat()
         with contextlib.suppress(FileNotFoundError):
             try:
                 version = json.loads((self.folder / "format.json").read_text())["version"]

@@ -196,12 +196,13 @@ def test_two_builds_give_at_once(layered: Layered) -> None:
     assert took(layered, place) == []
 
 
-@pytest.mark.parametrize("where", ["missing", "a file"])
-def test_a_directory_that_is_none_is_no_reason_to_fail(layered: Layered, where: str) -> None:
+@pytest.mark.parametrize(("where", "reason"), [("missing", "No such file or directory"), ("a file", "Not a directory")])
+def test_a_directory_that_is_none_is_told_and_no_reason_to_fail(layered: Layered, where: str, reason: str) -> None:
     place = layered.out.parent / "shared"
     if where == "a file":
         place.write_text("x")
     assert took(layered, place) == SCRIPTS
+    assert f"layers are no longer exchanged with {place}: {reason}" in layered.log
 
 
 def test_no_directory_for_layers_can_be_made_in_a_file(layered: Layered) -> None:
