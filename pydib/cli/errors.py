@@ -6,15 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 
 import click
 
-from pydib.errors import Interrupted, PydibError
+from pydib.errors import PydibError
 from pydib.host.limits import allow_deep_trees
+from pydib.host.signals import interrupt
 
 USAGE_ERROR = 2
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def report_errors(call: Callable[[], object], *, program: str = "pydib", usage_code: int = USAGE_ERROR) -> int:
@@ -24,9 +23,9 @@ def report_errors(call: Callable[[], object], *, program: str = "pydib", usage_c
     as Ctrl-C does: temporary folders go, and programs that run for it end. (A build sets its own handlers.)
     """
     allow_deep_trees()
-    for number in _ENDING:
+    for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # nohup(1) has SIGHUP ignored
-            signal.signal(number, _interrupt)
+            signal.signal(number, interrupt)
     try:
         result = call()
     except click.exceptions.Exit as done:
@@ -44,10 +43,3 @@ def report_errors(call: Callable[[], object], *, program: str = "pydib", usage_c
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; python would complain at exit
         return 0
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    """The first signal ends the command; later ones must not end its cleaning up."""
-    for each in _ENDING:
-        signal.signal(each, signal.SIG_IGN)
-    raise Interrupted(number)

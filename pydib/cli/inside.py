@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import sys
 from contextlib import ExitStack
-from types import FrameType
 
 from pydib.build import Order, carry_out, failure_of
-from pydib.errors import Interrupted, PydibError, ShellEnded
+from pydib.errors import PydibError, ShellEnded
 from pydib.events import BuildFailed, Note, Reporter
 from pydib.host import room
 from pydib.host.limits import allow_deep_trees, limit_processes
-from pydib.host.namespace import PASSED_ON, listen, nested
+from pydib.host.namespace import listen, nested
+from pydib.host.signals import interrupt
 from pydib.masking import Mask
 from pydib.report.reporters import reporter
 
@@ -49,7 +48,7 @@ def _carried_out(order: Order, report: Reporter) -> int:
 
 def _worked_off(order: Order, report: Reporter) -> int:
     try:
-        listen(_interrupt)
+        listen(interrupt)
         allow_deep_trees()
         limit_processes(order.prepared.recipe.most_processes)
         carry_out(order, report)
@@ -66,17 +65,6 @@ def _failed(problem: PydibError, order: Order, report: Reporter) -> int:
     if order.wishes.style != "lines":
         sys.stderr.write(f"pydib: {Mask(order.wishes.hidden).text(str(problem))}\n")
     return problem.exit_code
-
-
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    """The first signal ends the build; later ones must not end its cleaning up."""
-    for each in PASSED_ON:
-        signal.signal(each, _heard_already)
-    raise Interrupted(number)
-
-
-def _heard_already(number: int, _frame: FrameType | None) -> None:
-    """Does nothing. SIG_IGN would make Python complain about a signal that is pending already."""
 
 
 if __name__ == "__main__":

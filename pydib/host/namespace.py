@@ -31,8 +31,8 @@ from pydib import clock
 from pydib.errors import CommandFailed, SandboxError
 from pydib.host import kernel, sandbox
 from pydib.host.command import require_tool, run
+from pydib.host.signals import PASSED_ON
 
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE_SECONDS = 20.0
 
 

@@ -31,8 +31,8 @@ from pydib.errors import EngineError, ImageError, PydibError
 from pydib.host import leftovers
 from pydib.host.machine import in_user_namespace
 from pydib.host.mapper import Map, drop_stale_nodes
-from pydib.host.namespace import PASSED_ON
 from pydib.host.removal import remove_tree
+from pydib.host.signals import PASSED_ON
 
 BUILD_PREFIX, IMAGE_PREFIX, STAGING_PREFIX = "dib_build.", "dib_image.", ".pydib-"
 MARKER, FILESYSTEMS = ".pydib-build", ".pydib-filesystems"
