@@ -50,7 +50,7 @@ def known_beforehand(prepared: Prepared, salt: bytes) -> dict[str, Any]:
     files = [(entry.target, entry.source) for entry in plan.entries if not entry.is_dir]
     variables = keys.variables(recipe.environment, keys.Fold([]), mask=Mask(recipe.hidden), salt=salt)
     return {
-        "environment": dict(variables.always),
+        "environment": dict(variables.always), "of the build": keys.of_the_build(variables.if_named),
         "image name": recipe.output_name, "install type": recipe.install_type or "source",
         "packages": list(recipe.packages),
         "scripts": [step.name for step in plan.steps if step.kind == "script"],
@@ -110,8 +110,6 @@ class _Forecaster:
             name = next(name for name in sorted({*old["environment.d"], *now["environment.d"]})
                         if old["environment.d"].get(name) != now["environment.d"].get(name))
             changes.append(f"{name} changed")
-        elif list(self._last.elements) != list(self._prepared.plan.resolution.names):
-            changes.append("the list of elements changed")
         elif old and old["names"] != now["names"]:
             changes.append(explain.names_change(old["names"], now["names"]))
         return "; ".join(changes)
@@ -180,9 +178,21 @@ class _Forecaster:
             yield f"the install type: {self._old['install type']} -> {self._now['install type']}"
         if "IMAGE_NAME" in outcome.named and self._has_changed("image name"):
             yield f"environment IMAGE_NAME: {outcome.named['IMAGE_NAME']} -> {self._now['image name']}"
+        yield from self._changes_of_the_build(outcome)
         changed = [path for path, digest in outcome.trace.items() if self._differs(path, digest)]
         if changed:
             yield explain.trace_change(outcome.script, changed)
+
+    def _changes_of_the_build(self, outcome: Outcome) -> Iterator[str]:
+        """What is another image's, and the script, or what it opened, asks for."""
+        assert self._last is not None
+        asked = keys.of_the_build(outcome.named)
+        now = self._now["of the build"]
+        old = {name: value for name, value in self._old.get("of the build", now).items() if name in asked}
+        if (now := {name: value for name, value in now.items() if name in asked}) != old:
+            yield explain.environment_change(old, now)
+        if asked and list(self._last.elements) != list(self._prepared.plan.resolution.names):
+            yield "the list of elements changed"
 
     def _differs(self, path: str, digest: str) -> bool:
         """Whether a file that the script opened is another one now. Of files that scripts of extra-data.d and the

@@ -155,7 +155,8 @@ class Layers:
         """Everything that these may depend on; nothing when there are none."""
         if not scripts:
             return []
-        volatile = keys.named([self._traced.text(path) for _, path in scripts], self._volatile)
+        volatile = {**keys.named([self._traced.text(path) for _, path in scripts], self._volatile),
+                    **keys.of_the_build(self._volatile)}
         return [list(map(list, scripts)), self._shared["environment"], volatile, self._traced.digest(EVERYTHING)]
 
     def move_to(self, place: Path) -> None:
@@ -349,7 +350,7 @@ class Layers:
         self._settle(Author(name=script, element=element, phase=self._phase.name))
         outcome = Outcome(
             script=script, element=element, phase=self._phase.name, inputs=self._inputs, trace=trace,
-            named=keys.named(self._texts(script, trace), self._volatile), before=before, after=self._at,
+            named=self._named(script, trace), before=before, after=self._at,
             not_reusable=objection, created=clock.since_1970(), seconds=ended.seconds, output="",
             expires=self._expires(element))
         self._write_down(outcome, output)
@@ -375,8 +376,13 @@ class Layers:
         except OSError as error:
             self._tree.stop(f"the store cannot be written: {error.strerror}")
 
-    def _texts(self, script: str, trace: Mapping[str, str]) -> list[bytes]:
-        return [self._traced.text(path) for path in (script, *trace)]
+    def _named(self, script: str, trace: Mapping[str, str]) -> dict[str, str]:
+        """The volatile variables that count for a script that opened what is in `trace`."""
+        of_the_build = keys.of_the_build(self._volatile)
+        if EVERYTHING not in trace:  # otherwise it may have opened anything
+            in_tree = [path for path in self._traced.names() if path.startswith(keys.PROGRAMS_IN_TREE)]
+            of_the_build = keys.named(map(self._traced.text, in_tree), of_the_build)
+        return {**of_the_build, **keys.named(map(self._traced.text, (script, *trace)), self._volatile)}
 
     def _not_reusable(self, script: str, changed_hooks: bool) -> str:
         """What the script did beside the tree, which no layer has."""

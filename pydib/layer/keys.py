@@ -40,6 +40,16 @@ looks at the whole environment."""
 IF_NAMED_PREFIXES = ("BUILDKITE_", "CI_", "GITHUB_", "JENKINS_", "PYDIB_", "RUNNER_", "ZUUL_")
 """How further volatile variables begin: those that describe one job of a CI system, and our own."""
 
+OF_THE_BUILD = frozenset({
+    "BASH_FUNC_get_image_element_array%%", "DIB_MANIFEST_SAVE_DIR", "IMAGE_ELEMENT", "IMAGE_ELEMENT_YAML",
+    "SERVICE_TYPE",
+})
+"""Variables that say which image is built, and from which elements. They, too, count only where they are named, so that
+images of different elements share what their common elements do; but for them a program of an element that lies in
+the tree (its `bin` or `static`) counts as opened by every script, since no trace shows who runs it."""
+PROGRAMS_IN_TREE = ("bin/", "static/")
+"""Folders of the hook tree that scripts copy into the tree whole."""
+
 _WHOLE_ENVIRONMENT = re.compile(
     rb"\bprintenv\b|\bexport\s+-p\b|\bdeclare\s+-(?:x|p|xp|px)\s*(?:$|[|>;)])|\bcompgen\s+-[ev]\b|/environ\b"
     rb"|\bos\.environ\b(?!\s*(?:\[|\.get\b|\.pop\b|\.setdefault\b))|%ENV\b|(?:^|[|;&(`\s])(?:env|set)\s*(?:$|[|>;)`])",
@@ -102,7 +112,7 @@ def variables(environment: Mapping[str, str], fold: Fold, *, mask: Mask = NOTHIN
     for name, value in environment.items():
         if name in NEVER:
             continue
-        volatile = name in ONLY_IF_NAMED or name.startswith(IF_NAMED_PREFIXES)
+        volatile = name in ONLY_IF_NAMED or name in OF_THE_BUILD or name.startswith(IF_NAMED_PREFIXES)
         (if_named if volatile else always)[name] = fold.fold(concealed(value, mask, salt))
     return Variables(always=always, if_named=if_named)
 
@@ -114,7 +124,17 @@ def named(texts: Iterable[bytes], volatile: Mapping[str, str]) -> dict[str, str]
         if _WHOLE_ENVIRONMENT.search(text):
             return dict(volatile)
         found.update(word.decode() for word in _WORD.findall(text))
-    return {name: value for name, value in volatile.items() if name in found}
+    return {name: value for name, value in volatile.items() if _as_called(name) in found}
+
+
+def of_the_build(volatile: Mapping[str, str]) -> dict[str, str]:
+    """Those of `volatile` that say which image is built."""
+    return {name: value for name, value in volatile.items() if name in OF_THE_BUILD}
+
+
+def _as_called(name: str) -> str:
+    """A variable's name, or a function's as bash exports it, as scripts write it."""
+    return name.removeprefix("BASH_FUNC_").removesuffix("%%")
 
 
 def digest(fact: Any) -> str:

@@ -117,16 +117,19 @@ class Traced:
             if path == EVERYTHING:
                 self._digests[path] = self._digest_of_all()
             else:
-                root = next((name for name in self._roots if name and path.startswith(name)), "")
-                self._digests[path] = digest_of(self._roots[root] / path[len(root):])
+                self._digests[path] = digest_of(self._real(path))
         return self._digests[path]
 
     def text(self, path: str) -> bytes:
-        """The content of a file of the hook tree; empty if there is none."""
+        """The content of the file at a path of a trace; empty if there is none."""
         try:
-            return (self._hooks / path).read_bytes()
+            return self._real(path).read_bytes()
         except OSError:
             return b""
+
+    def _real(self, path: str) -> Path:
+        root = next((name for name in self._roots if name and path.startswith(name)), "")
+        return self._roots[root] / path[len(root):]
 
     def _digest_of_all(self) -> str:
         total = hashlib.sha256()

@@ -35,6 +35,14 @@ def test_volatile_variables_count_only_where_named() -> None:
     assert named([b"echo $IMAGE_NAMES $XTERM\n"], found.if_named) == {}
 
 
+def test_what_says_which_image_is_built_counts_only_where_named() -> None:
+    function = "BASH_FUNC_get_image_element_array%%"
+    found = variables({"IMAGE_ELEMENT": "a b", "SERVICE_TYPE": "redis", function: "() {  :\n}", "TERM": "x"}, NOTHING)
+    assert found.always == {}
+    assert set(keys.of_the_build(found.if_named)) == {"IMAGE_ELEMENT", "SERVICE_TYPE", function}
+    assert set(named([b"x=$(get_image_element_array)\n"], found.if_named)) == {function}
+
+
 @pytest.mark.parametrize("name", ["CI_JOB_ID", "GITHUB_RUN_ID", "BUILD_NUMBER", "PYDIB_CACHE_TO"])
 def test_what_describes_one_job_of_a_ci_system_is_volatile(name: str) -> None:
     found = variables({name: "17", "DIB_RELEASE": "x"}, Fold([]))

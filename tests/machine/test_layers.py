@@ -150,7 +150,9 @@ MATRIX: dict[str, tuple[Change, list[str]]] = {
     "one script more": (script("second", "install.d/35-more", "echo more >/etc/more\n"),
                         ["install.d/35-more", "install.d/40-last", "post-install.d/10-first"]),
     "one script more, without effect": (script("second", "install.d/35-more", "true\n"), ["install.d/35-more"]),
-    "an element's order on the command line": (lambda made: made.names.reverse(), [*ROOT, *TARGET]),
+    "an element's order on the command line": (lambda made: made.names.reverse(), []),
+    "an element more": (lambda made: _third(made), ["install.d/50-third", "post-install.d/10-first"]),
+    "the kind of the service, which no script names": (variable("SERVICE_TYPE", "redis"), []),
     "the install type": (option("--install-type", "package"), TARGET),
     "what extra-data.d fetched": (text("first", "outside", "world 2\n"), TARGET),
     "what the archive says of itself": (text("first", "archive/Release", "release 2\n"), [*ROOT, *TARGET]),
@@ -179,6 +181,11 @@ def _other_phase(made: LayeredBuilder) -> None:
     made.options.extend(["--phases", str(folder)])
 
 
+def _third(made: LayeredBuilder) -> None:
+    made.script("third", "install.d/50-third", HEAD + "echo third >/etc/third\n")
+    made.names.append("third")
+
+
 @pytest.mark.parametrize("change", MATRIX)
 def test_what_runs_after_a_change(project: LayeredBuilder, change: str) -> None:
     """Exactly what must; and the image is what a build without layers makes."""
@@ -195,6 +202,33 @@ def test_what_runs_after_a_change(project: LayeredBuilder, change: str) -> None:
         assert {name for name, verdict in planned.items() if verdict == "runs"} <= set(ran), planned
     if expected and "--no-cache" not in project.options:
         assert all(project.reasons.values())
+
+
+@pytest.mark.parametrize(("asks", "text"), [
+    ("second/install.d/40-last", 'echo "$IMAGE_ELEMENT" >/etc/last'),
+    ("second/install.d/40-last", "env >/etc/last"),
+    ("second/install.d/40-last", ". $(dirname $0)/../lib/ask"),
+    ("second/install.d/40-last", "show-elements"),
+])
+def test_who_asks_for_the_elements_of_the_build_runs_when_they_change(project: LayeredBuilder, asks: str, text: str
+                                                                      ) -> None:
+    """The script itself, one that looks at all variables, a file that it opens, a program that an earlier script put
+    into the tree."""
+    project.script("second", "lib/ask", "echo ${IMAGE_ELEMENT} >/etc/last\n", mode=0o644)
+    if text == "show-elements":
+        project.script("second", "bin/show-elements", HEAD + 'echo "$IMAGE_ELEMENT" >/etc/last\n')
+        project.script("first", "root.d/60-programs", HEAD + "mkdir -p $TARGET_ROOT/usr/local/bin\n"
+                       "cp $TMP_HOOKS_PATH/bin/* $TARGET_ROOT/usr/local/bin/\n")
+    project.script(*asks.split("/", 1), HEAD + text + "\n")
+    project.build()
+    assert asks.partition("/")[2] not in project.build()
+    _third(project)
+    assert project.planned()["install.d/40-last"] != "cached"
+    ran = project.build()
+    assert "install.d/40-last" in ran, project.reasons
+    assert ("install.d/20-sources" in ran) == (text == "show-elements")  # any script may run a program of the tree
+    project.tree()
+    assert "third" in (project.out / "tree/etc/last").read_text()
 
 
 def test_the_engine_s_own_files_beside_the_output_are_no_script_s(project: LayeredBuilder) -> None:
