@@ -287,6 +287,82 @@ def test_a_kernel_without_initramfs_is_left_alone(dpkg, fake_root, env):
     assert updates(dpkg.run("finalise.d/40-initramfs", env=env)) == []
 
 
+@pytest.fixture
+def made_early(dpkg, fake_root):
+    """A kernel's initramfs was made by install.d/90; gives the calls of update-initramfs in finalise.d/40."""
+    fake_root.mkdir("/lib/modules/new/kernel")
+    fake_root.write("/lib/modules/new/kernel/a.ko", "module")
+    fake_root.write("/boot/vmlinuz-new", "")
+    fake_root.write("/etc/initramfs-tools/modules", "")
+    fake_root.write("/usr/sbin/update-initramfs.distrib", "#!/bin/sh\necho early: $*\n>/boot/initrd.img-$3\n",
+                    mode=0o755)
+    fake_root.write("/var/lib/dib-initramfs/asked", "-c -k new\n")
+    run = dpkg.run("install.d/90-initramfs")
+    assert run.ok, run.output
+    assert "early: -c -k new" in run.output
+
+    def at_the_end() -> list[str]:
+        run = dpkg.run("finalise.d/40-initramfs")
+        assert run.ok, run.output
+        assert not fake_root.exists("/var/lib/dib-initramfs")
+        return updates(run)
+
+    return at_the_end
+
+
+@pytest.mark.parametrize("changes", [
+    {"/etc/edited": "1", "/etc/fstab": "LABEL=root / ext4 defaults 0 1\n"},
+    {"/etc/fstab": "LABEL=root / ext4 defaults 0 1\n/dev/vdb /srv ext4 defaults 0 2\n"},
+])
+def test_an_initramfs_stands_while_what_it_is_made_of_does(made_early, fake_root, changes):
+    for path, text in changes.items():
+        fake_root.write(path, text)
+    assert made_early() == []
+
+
+@pytest.mark.parametrize("changes", [
+    {"/etc/initramfs-tools/modules": "virtio_blk\n"},
+    {"/etc/initramfs-tools/conf.d/dib-lvm": "MODULES=most\n"},
+    {"/etc/modprobe.d/blacklist.conf": "blacklist floppy\n"},
+    {"/lib/modules/new/kernel/a.ko": "another"},
+    {"/lib/modules/new/updates/b.ko": "one more"},
+    {"/etc/crypttab": "x\n"},
+    {"/etc/fstab": "/dev/vda1 / ext4 defaults 0 1\n"},
+    {"/etc/fstab": "LABEL=root / ext4 defaults 0 1\nLABEL=usr /usr ext4 defaults 0 1\n"},
+    {"/usr/share/initramfs-tools/hooks/new-one": "#!/bin/sh\n"},
+    {"/var/lib/dib-initramfs/asked": "-u\n"},
+])
+def test_an_initramfs_that_is_out_of_date_is_made_again(made_early, fake_root, changes):
+    for path, text in changes.items():
+        fake_root.write(path, text)
+    assert made_early() == ["update-initramfs -u -k new"]
+
+
+@pytest.mark.parametrize(("hook", "made"), [("fsck", []), ("mine", ["update-initramfs -u -k new"])])
+def test_a_hook_may_read_fstab(dpkg, fake_root, hook, made):
+    fake_root.mkdir("/lib/modules/new")
+    fake_root.write(f"/usr/share/initramfs-tools/hooks/{hook}", "#!/bin/sh\ngrep swap /etc/fstab\n")
+    fake_root.write("/usr/sbin/update-initramfs.distrib", "#!/bin/sh\n>/boot/initrd.img-$3\n", mode=0o755)
+    fake_root.write("/var/lib/dib-initramfs/asked", "-c -k new\n")
+    assert dpkg.run("install.d/90-initramfs").ok
+    fake_root.write("/etc/fstab", "LABEL=swap none swap defaults 0 0\n")
+    assert updates(dpkg.run("finalise.d/40-initramfs")) == made
+
+
+def test_a_kernel_that_comes_later_gets_its_own(made_early, fake_root):
+    fake_root.write("/lib/modules/later/kernel/a.ko", "module")
+    fake_root.write("/boot/vmlinuz-later", "")
+    fake_root.write("/var/lib/dib-initramfs/asked", "-c -k later\n")
+    assert made_early() == ["update-initramfs -c -k later"]
+
+
+def test_without_a_stand_in_nothing_is_made_early(dpkg, fake_root):
+    fake_root.write("/boot/vmlinuz-new", "")
+    fake_root.write("/var/lib/dib-initramfs/asked", "-c -k new\n")
+    run = dpkg.run("install.d/90-initramfs")
+    assert run.ok and updates(run) == []
+
+
 def test_a_failing_initramfs_fails_the_build(dpkg, fake_root, commands):
     fake_root.mkdir("/lib/modules/new")
     fake_root.write("/boot/vmlinuz-new", "")
