@@ -618,17 +618,21 @@ def test_failing_dracut_install_fails(drivers, dpkg, fake_root):
     assert run.exit_code == 5
 
 
-def test_notes_about_drivers_are_kept_on_the_build_host(dpkg, fake_root, cache):
+@pytest.mark.parametrize(("lend", "keep"), [
+    ("root.d/50-defer-initramfs", "post-root.d/90-keep-initramfs-notes"),
+    ("pre-finalise.d/40-lend-initramfs-notes", "cleanup.d/30-keep-initramfs-notes"),
+])
+def test_notes_about_drivers_are_kept_on_the_build_host(dpkg, fake_root, cache, lend, keep):
     kept = cache.parent.parent / "initramfs"
     fake_root.mkdir("/var/lib/dib-initramfs")
-    run = dpkg.run("pre-finalise.d/40-lend-initramfs-notes")
+    run = dpkg.run(lend)
     assert run.called("mount", "--bind", str(kept)) and run.called("mount", "-o", "remount,bind,ro")
     for name in ("whole/after", "half/files"):
         fake_root.write(f"/var/cache/dib-initramfs/new/{name}", "")
-    assert dpkg.run("cleanup.d/30-keep-initramfs-notes").ok
+    assert dpkg.run(keep).ok
     assert [path.name for path in kept.iterdir()] == ["whole"]
     assert not fake_root.exists("/var/cache/dib-initramfs")
-    assert not dpkg.run("cleanup.d/30-keep-initramfs-notes").called("umount")
+    assert not dpkg.run(keep).called("umount")
 
 
 def test_without_an_initramfs_no_notes_are_lent(dpkg, cache):
