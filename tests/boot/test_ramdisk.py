@@ -33,6 +33,13 @@ def test_ours_gets_an_address_and_gives_a_shell(tmp_path: Path) -> None:
     assert "ramdisk: eth0 has address 10.0.2.15" in started(tmp_path, "quiet", "bash-5.2#")
 
 
+@pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
+@pytest.mark.proves("dracut-ramdisk", how="boot")
+def test_one_of_dracut_gets_an_address_and_gives_a_shell(tmp_path: Path) -> None:
+    make(tmp_path, "--ramdisk-element", "dracut-ramdisk", "debian-minimal")
+    assert "ramdisk: eth0 has address 10.0.2.15" in started(tmp_path, "quiet", "bash-5.2#")
+
+
 def make(place: Path, *elements: str, **env: str) -> None:
     """Kernel and ramdisk of these elements come out, in `place`."""
     argv = [sys.executable, "-c", "from pydib.cli.drop_in import ramdisk_image_create as r; r()", "-o", "rd", *elements]

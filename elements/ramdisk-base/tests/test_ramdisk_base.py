@@ -70,15 +70,19 @@ def test_the_command_line_is_read(piece):
 
 
 def test_virtual_media_are_read(piece, fake_root, commands):
-    commands.on("findfs").prints("/dev/fd0")
-    commands.on("mount").does("mkdir -p /vmedia; printf 'boot_server=10.1.1.1\\ndisk=vdb\\n' >/vmedia/parameters.txt")
-    assert piece(VARIABLES, "boot_method=vmedia").output == "||10.1.1.1|vdb||\n"
-
-
-def test_missing_virtual_media_are_told(piece, commands):
+    """The first one has no parameters."""
     commands.on("findfs").exits(1)
+    commands.on("mount", "/fake/dev/sr0").does("mkdir -p /vmedia; echo secret >/vmedia/token; "
+                                               "printf 'boot_server=10.1.1.1\\ndisk=vdb\\n' >/vmedia/parameters.txt")
+    fake_root.write("/fake/dev/sr0", "")
+    assert piece(VARIABLES, "boot_method=vmedia").output.splitlines()[-1] == "||10.1.1.1|vdb||"
+    assert fake_root.read("/tmp/vmedia-token") == "secret\n"
+
+
+def test_without_virtual_media_the_command_line_counts(piece, commands):
     commands.on("mount").exits(32)
-    assert "ERROR: boot_method=vmedia" in piece(VARIABLES, "boot_method=vmedia", DISK_TRIES="1").output
+    run = piece(VARIABLES, "boot_method=vmedia disk=vda")
+    assert "no virtual medium has parameters.txt" in run.output and run.output.endswith("\n|||vda||\n")
 
 
 def test_interfaces_and_disks_are_found(piece, fake_root):
@@ -161,3 +165,11 @@ def test_the_address_is_taken(fake_root, element, commands):
     assert run.ok and "ramdisk: eth0 has address 10.0.2.15" in run.output
     assert run.called("ip", "addr", "add", "10.0.2.15/24") and run.called("ip", "route", "add", "default", "10.0.2.2")
     assert not run.called("ip", "10.0.2.4") and fake_root.read("/etc/resolv.conf") == "nameserver 10.0.2.3\n"
+
+
+def test_text_in_forms_and_the_own_address(piece, commands):
+    commands.on("ip").prints("2: eth0    inet 10.0.2.15/24 brd 10.0.2.255 scope global eth0\\\\       valid")
+    commands.fake("nc")
+    run = piece('form_text "a+b&c=ü z_~"; echo; own_address; wait_for_call 10000\n')
+    assert run.output.splitlines()[:2] == ["a%2Bb%26c%3D%C3%BC%20z_~", "10.0.2.15"]
+    assert run.called("nc", "-l", "-p", "10000")
