@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import os
 import shutil
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +12,7 @@ import pytest
 
 from pydib import paths
 from pydib.host.command import find_tool
+from tests.served import served
 
 pytestmark = pytest.mark.machine
 
@@ -64,12 +62,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                  "update/leap/15.6/oss"):
         (place / "served" / path).parent.mkdir(parents=True, exist_ok=True)
         (place / "served" / path).symlink_to(packages)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(place / "served"))
-    handler.log_message = lambda *words: None  # type: ignore[attr-defined]
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
+    with served(place / "served") as address:
+        yield address
 
 
 def run(tmp_path: Path, element: str, script: str, **env: str) -> Path:
