@@ -30,6 +30,8 @@ if TYPE_CHECKING:
               help="Processors of the machine.")
 @click.option("--firmware", type=click.Choice(["bios", "efi"]), default="bios", show_default=True,
               help="What starts the image's boot loader.")
+@click.option("--sector-size", "sector_bytes", type=click.Choice(["512", "4096"]), default="512", show_default=True,
+              help="Bytes in a sector of the image's disk; 4096 for block-device-efi-4k.")
 @click.option("--config-drive", "seed", flag_value="config-drive", help="Add a config drive, as Nova makes it.")
 @click.option("--nocloud", "seed", flag_value="nocloud", help="Add a drive for cloud-init's NoCloud.")
 @click.option("--inject", "injected", multiple=True, metavar="PATH=FILE",
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 @click.option("-q", "--quiet", is_flag=True, help="Do not show the console.")
 def command(image: Path, quiet: bool, seed: str | None, injected: tuple[str, ...], user_data: Path | None,
             network_data: Path | None, hostname: str, volumes: tuple[str, ...], ports: tuple[str, ...],
-            **options: Any) -> int:
+            sector_bytes: str, **options: Any) -> int:
     """Boot IMAGE in QEMU and wait for a login prompt on its serial console. The image is not changed.
 
     Exit code 0 when the prompt came, 1 when it did not.
@@ -58,7 +60,8 @@ def command(image: Path, quiet: bool, seed: str | None, injected: tuple[str, ...
         drives = [*_volumes(volumes, folder)]
         if kind:
             drives.append(_seed_drive(kind, {**told, "hostname": hostname}, folder))
-        result = boot(image, on_line=_forget if quiet else click.echo, drives=drives, forwards=forwards, **options)
+        result = boot(image, on_line=_forget if quiet else click.echo, drives=drives, forwards=forwards,
+                      sector_bytes=int(sector_bytes), **options)
     how = "under KVM" if result.accelerator == "kvm" else "emulated, without KVM"
     if result.reached:
         click.echo(f"{image}: reached {wanted} after {result.seconds:.1f} s ({how})")

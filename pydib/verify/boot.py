@@ -50,7 +50,7 @@ class BootResult:
 def boot(image: Path, *, expect: str | None = None, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
          memory_mib: int = DEFAULT_MEMORY_MIB, cpus: int = DEFAULT_CPUS, firmware: FirmwareName = "bios",
          accelerator: Accelerator | None = None, drives: Sequence[Drive] = (), forwards: Sequence[Forward] = (),
-         on_line: Callable[[str], None] = lambda line: None) -> BootResult:
+         sector_bytes: int = 512, on_line: Callable[[str], None] = lambda line: None) -> BootResult:
     """Boot `image` and wait for `expect`, by default a login prompt, on its first serial port.
 
     Args:
@@ -63,6 +63,7 @@ def boot(image: Path, *, expect: str | None = None, timeout_seconds: float = DEF
         accelerator: by default KVM where it really works, else emulation.
         drives: further disks, in their order; the image is the first.
         forwards: ports of this machine that lead into the guest.
+        sector_bytes: of the image's disk, 512 or 4096: what its partition table counts in.
         on_line: gets each line of the console as it comes, without colours and control characters.
 
     Raises:
@@ -70,17 +71,18 @@ def boot(image: Path, *, expect: str | None = None, timeout_seconds: float = DEF
         ToolMissing: QEMU, or the EFI firmware, is not installed.
     """
     machine = machine_for(image, memory_mib=memory_mib, cpus=cpus, firmware=firmware, accelerator=accelerator,
-                          drives=drives, forwards=forwards)
+                          drives=drives, forwards=forwards, sector_bytes=sector_bytes)
     return watch(machine, expect=expect, timeout_seconds=timeout_seconds, on_line=on_line)
 
 
 def machine_for(image: Path, *, memory_mib: int = DEFAULT_MEMORY_MIB, cpus: int = DEFAULT_CPUS,
                 firmware: FirmwareName = "bios", accelerator: Accelerator | None = None,
-                drives: Sequence[Drive] = (), forwards: Sequence[Forward] = ()) -> Machine:
+                drives: Sequence[Drive] = (), forwards: Sequence[Forward] = (), sector_bytes: int = 512) -> Machine:
     """The machine that `boot` starts; arguments and errors as there."""
     file = image_file(image)
     require_tool(PROGRAM)
-    return Machine(drives=(Drive(path=file.path, format=file.format), *drives), memory_mib=memory_mib, cpus=cpus,
+    disk = Drive(path=file.path, format=file.format, sector_bytes=sector_bytes)
+    return Machine(drives=(disk, *drives), memory_mib=memory_mib, cpus=cpus,
                    accelerator=accelerator or _accelerator(), efi=efi_firmware() if firmware == "efi" else None,
                    forwards=tuple(forwards))
 

@@ -18,6 +18,7 @@ class Drive:
     path: Path
     format: str
     snapshot: bool = True
+    sector_bytes: int = 512
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,8 @@ def qemu_argv(machine: Machine, *, program: str = PROGRAM) -> tuple[str, ...]:
         "-device", "virtio-rng-pci",
         *_network(machine.network, machine.forwards),
         *_firmware(machine.efi),
-        *(word for number, drive in enumerate(machine.drives) for word in _drive(number, drive)),
+        *(word for number, drive in enumerate(machine.drives)
+          for word in _drive(number, drive, starts=machine.kernel is None)),
         *_kernel(machine.kernel),
     )
 
@@ -108,12 +110,17 @@ def _network(wanted: bool, forwards: tuple[Forward, ...]) -> tuple[str, ...]:
     return ("-netdev", f"user,id=net0{rules}", "-device", "virtio-net-pci,netdev=net0,romfile=")
 
 
-def _drive(number: int, drive: Drive) -> tuple[str, ...]:
-    """A disk. The firmware tries those that have a number, in their order, and nothing else."""
+def _drive(number: int, drive: Drive, *, starts: bool) -> tuple[str, ...]:
+    """A disk. The firmware tries those that have a number, in their order, and nothing else. Without `starts` they have
+    none: a kernel that QEMU loads is the first thing tried, and needs the number.
+    """
+    order = f",bootindex={number}" if starts else ""
     keeps = "on" if drive.snapshot else "off"
+    size = drive.sector_bytes
+    sectors = "" if size == 512 else f",logical_block_size={size},physical_block_size={size}"
     return ("-drive", f"if=none,id=disk{number},format={drive.format},snapshot={keeps},cache=unsafe,discard=unmap,"
                       f"file={_escaped(drive.path)}",
-            "-device", f"virtio-blk-pci,drive=disk{number},bootindex={number}")
+            "-device", f"virtio-blk-pci,drive=disk{number}{order}{sectors}")
 
 
 def _kernel(kernel: Kernel | None) -> tuple[str, ...]:

@@ -77,3 +77,14 @@ def test_ports_are_forwarded_from_the_loopback_address() -> None:
     rules = (Forward(host_port=7000, guest_port=6379), Forward(host_port=7001, guest_port=22))
     found = options(Machine(forwards=rules))
     assert ("-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:7000-:6379,hostfwd=tcp:127.0.0.1:7001-:22") in found
+
+
+def test_a_disk_with_large_sectors() -> None:
+    found = options(Machine(drives=(Drive(path=Path("/d.raw"), format="raw", sector_bytes=4096),)))
+    assert any(value.endswith(",logical_block_size=4096,physical_block_size=4096") for _, value in found)
+
+
+def test_a_kernel_that_is_loaded_goes_before_the_disks() -> None:
+    found = options(Machine(drives=(DISK,), kernel=Kernel(path=Path("/k"))))
+    assert [value for option, value in found if option == "-device" and "blk" in value] == [
+        "virtio-blk-pci,drive=disk0"]
