@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pydib.verify.boot import watch
+from pydib.verify.kvm import kvm_answer
+from pydib.verify.qemu import Drive, Kernel, Machine
 from tests.boot.conftest import pydib
 
 
@@ -23,3 +26,14 @@ def test_it_is_made_without_a_network_and_boots(tmp_path: Path) -> None:
     assert (tmp_path / "small.qcow2").stat().st_size < 60 << 20
     told = pydib("boot", "--timeout", "240", tmp_path / "small.qcow2").stdout
     assert "busybox login:" in told and "reached a login prompt" in told
+
+
+@pytest.mark.proves("baremetal", how="boot")
+def test_the_kernel_beside_an_image_without_partitions_boots_it(tmp_path: Path) -> None:
+    pydib("build", "-o", tmp_path / "small.qcow2", "busybox", "baremetal")
+    machine = Machine(drives=(Drive(path=tmp_path / "small.qcow2", format="qcow2"),),
+                      accelerator="kvm" if kvm_answer(os.environ).usable else "tcg",
+                      kernel=Kernel(path=tmp_path / "small.vmlinuz", initrd=tmp_path / "small.initrd",
+                                    command_line="console=ttyS0 root=LABEL=cloudimg-rootfs"))
+    result = watch(machine, expect="busybox login:", timeout_seconds=240)
+    assert result.reached, "\n".join(result.tail)

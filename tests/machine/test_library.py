@@ -14,12 +14,15 @@ import pytest
 pytestmark = pytest.mark.machine
 
 ELEMENTS = ("apt-conf", "apt-preferences", "apt-sources", "architecture-emulation-binaries", "baremetal",
-            "cloud-init-disable-resizefs", "dib-run-parts", "disable-nouveau", "disable-selinux", "element-manifest",
-            "install-types", "manifests", "modprobe-blacklist", "no-final-image", "pip-cache", "pypi",
-            "select-boot-kernel-initrd", "selinux-permissive", "svc-map", "sysctl")
+            "cleanup-kernel-initrd", "cloud-init-disable-resizefs", "dib-run-parts", "disable-nouveau",
+            "disable-selinux", "element-manifest", "install-types", "manifests", "modprobe-blacklist",
+            "no-final-image", "pip-cache", "pypi", "select-boot-kernel-initrd", "selinux-permissive", "svc-map",
+            "sysctl")
 SCRIPTS = {
     "root.d/30-before": "mkdir -p $TARGET_ROOT/etc/selinux $TARGET_ROOT/etc/cloud $TARGET_ROOT/usr/lib/systemd/system\n"
-                        "printf 'modules:\\n - growpart\\n - users\\n' >$TARGET_ROOT/etc/cloud/cloud.cfg\n",
+                        "printf 'modules:\\n - growpart\\n - users\\n' >$TARGET_ROOT/etc/cloud/cloud.cfg\n"
+                        "cd $TARGET_ROOT/boot && touch vmlinuz-0.1-old initrd.img-0.1-old config-0.1-old\n"
+                        "echo 12 >$TARGET_ROOT/etc/debian_version\n",
     "install.d/70-look": "{\nsysctl-set-value net.ipv4.ip_forward 1\nsvc-map web\nselect-boot-kernel-initrd\n"
                          "cat /root/.pip/pip.conf\necho $PIP_CACHE_DIR\ntouch /tmp/pip/kept\n"
                          "dib-run-parts --list /tmp/in_target.d/finalise.d\n} >/etc/seen\n",
@@ -89,7 +92,7 @@ def test_scripts_in_the_image_find_their_tools(tree: tuple[dict[str, str], Path]
 
 
 @pytest.mark.proves("manifests", "element-manifest", "no-final-image", "architecture-emulation-binaries", "baremetal",
-                    how="real run")
+                    "cleanup-kernel-initrd", how="real run")
 def test_what_lies_beside_the_image(tree: tuple[dict[str, str], Path]) -> None:
     files, place = tree
     assert not (place / "small.qcow2").exists() and (place / "small.tar").exists()
@@ -98,3 +101,4 @@ def test_what_lies_beside_the_image(tree: tuple[dict[str, str], Path]) -> None:
     assert (place / "small.d/dib-manifests/dib-element-manifest").read_text().split() == names
     assert (place / "small.vmlinuz").stat().st_size > 1 << 20 and (place / "small.initrd").stat().st_size > 1 << 20
     assert not any("qemu-" in name for name in files)
+    assert not any(name.endswith("-0.1-old") for name in files)

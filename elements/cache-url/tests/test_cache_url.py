@@ -52,6 +52,7 @@ def cache_url(fake_root, element, commands):
     return lambda *words: tool.run_with("bin/cache-url", *map(str, words), network=True)
 
 
+@pytest.mark.proves("cache-url", how="real run")
 @pytest.mark.contract("C-268")
 def test_a_file_is_downloaded_once(cache_url, server, fake_root):
     target = fake_root.base / "cache/deep/file"

@@ -65,6 +65,7 @@ def fetch(fake_root, element, commands):
 
 @pytest.mark.parametrize(("ref", "text"), [
     ("", "two"), ("v1", "one"), ("side", "three"), ("refs/changes/01/1/1", "three"), ("*", "two")])
+@pytest.mark.proves("source-repositories", how="real run")
 @pytest.mark.contract("C-262", "C-263")
 def test_a_ref_is_checked_out(fetch, fake_root, repository, ref, text):
     run = fetch(f"# a comment\n\napp git /opt/app {repository} {ref}\n")
@@ -126,6 +127,7 @@ def test_a_ref_that_nobody_has(fetch, repository):
 
 @pytest.mark.parametrize(("ref", "path"), [
     ("", "/opt/app/sub/file"), (".", "/opt/app/app-1.0/sub/file"), ("app-1.0/sub", "/opt/app/file")])
+@pytest.mark.proves("source-repositories", how="real run")
 @pytest.mark.contract("C-262")
 def test_an_archive_is_unpacked(fetch, fake_root, archive, ref, path):
     run = fetch(f"app tar /opt/app file://{archive} {ref}\n")

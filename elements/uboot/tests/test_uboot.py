@@ -1,5 +1,7 @@
 """Kernel and ramdisk for U-Boot."""
 
+import subprocess
+
 import pytest
 
 SCRIPT = "cleanup.d/98-uboot"
@@ -44,3 +46,20 @@ def test_the_tool_must_be_there(build, commands):
     commands.missing("mkimage")
     run = build(ARCH="arm64")
     assert run.exit_code == 1 and "apt-get install u-boot-tools" in run.output
+
+
+@pytest.mark.proves("uboot", how="real run")
+@pytest.mark.parametrize(("arch", "told"), [("armhf", "ARM Linux"), ("arm64", "AArch64 Linux")])
+def test_mkimage_knows_what_it_made(fake_root, element, commands, arch, told):
+    commands.real("mkimage")
+    fake_root.like("debian-12")
+    fake_root.write("/boot/vmlinuz-6.1", "kernel" * 100)
+    fake_root.write("/boot/initrd.img-6.1", "ramdisk" * 100)
+    run = element("uboot").run(SCRIPT, env={"ARCH": arch, "UBOOT_KERNEL_ADDR": "0x60008000"})
+    assert run.ok, run.output
+    for name, kind in (("vmlinuz-6.1", "Kernel Image"), ("initrd.img-6.1", "RAMDisk Image")):
+        listed = subprocess.run(["mkimage", "-l", fake_root.path(f"/boot/{name}")], check=True, text=True,
+                                capture_output=True).stdout
+        assert f"Image Type:   {told} {kind} (uncompressed)" in listed
+    assert fake_root.path("/boot/vmlinuz-6.1").read_bytes().endswith(b"kernel" * 100)
+    assert fake_root.path("/boot/vmlinuz-6.1").read_bytes()[16:20] == bytes.fromhex("60008000")
