@@ -21,7 +21,8 @@ test: setup ## all tests; as an ordinary user, those that need no root
 	$(PYTHON) -m pytest --element-cov=elements --element-cov-fail-under=90
 
 test-boot-all: setup ## build and boot every kind of Debian image; 600 killed builds
-	PYDIB_BOOT_ALL=1 $(PYTHON) -m pytest -m boot
+	PYDIB_BOOT_ALL=1 $(PYTHON) -m pytest -m boot --record-boots
+	$(PYTHON) -m tests.catalogue.pages
 	PYDIB_BOOT_ALL=1 $(PYTHON) -m pytest tests/machine/test_kill_proof.py tests/machine/test_hostile_elements.py \
 		tests/machine/test_layers_killed.py
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.catalogue.results import Results
+
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 
 
@@ -18,6 +20,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the figures."""
     for line in figures:
         terminalreporter.write_line(line)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`make test-boot-all` uses it."""
+    parser.addoption("--record-boots", action="store_true", help="note which of the longest tests passed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the tests that prove elements."""
+    config.pluginmanager.register(Results(config), "pydib-element-proofs")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

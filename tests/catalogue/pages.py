@@ -15,12 +15,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydib.element.hooks import merge
 from pydib.element.shelf import Element, Shelf, find_elements
 from pydib.element.variables import page_of
+from tests.catalogue.notes import ROOT, boots, result
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = ROOT / "docs" / "elements"
 WANTED = Path(__file__).with_name("wanted.toml")
 KINDS = ("boot", "real run", "fake root", "stand-in")
@@ -38,7 +39,10 @@ HEAD = """\
 * *fake root*: its scripts run on fake roots, their commands are recorded ([testing elements](../testing-elements.md)).
 * *stand-in*: hardware or downloads that nobody can have are replaced by something that behaves like them.
 
-A row with less than is wanted says so. `make test` runs the tests; the longest boots run in `make test-boot-all`.
+*Result*: with *each run* a test of `make test` proves it, and that run fails unless this test has passed. The longest
+tests run in `make test-boot-all` only: for these it is the day when the test last passed, noted by that run in
+`tests/catalogue/boots.json`, and whether the element changed since. A row with less than is wanted says so.
+
 Which elements can be planned with which operating system: `python -m tests.catalogue.matrix`. This folder is written by
 `python -m tests.catalogue.pages`; do not edit it.
 """
@@ -55,10 +59,19 @@ class Proof:
 
 def wanted() -> dict[str, dict[str, str]]:
     """By list, the elements that there should be and the proof that each needs; ours in no list under `others`."""
-    lists: dict[str, dict[str, str]] = tomllib.loads(WANTED.read_text(encoding="utf-8"))
+    lists: dict[str, dict[str, str]] = {name: entries for name, entries in _listed().items() if name != "not-yet"}
     listed = {name for each in lists.values() for name in each}
     lists["others"] = {element.name: "fake root" for element in shelf() if element.name not in listed}
     return lists
+
+
+def not_yet() -> set[str]:
+    """The elements that are not written, or not proven as they should be: to be, one day, none."""
+    return set(_listed()["not-yet"]["elements"])
+
+
+def _listed() -> dict[str, Any]:
+    return tomllib.loads(WANTED.read_text(encoding="utf-8"))
 
 
 def shelf() -> Shelf:
@@ -73,11 +86,11 @@ def proofs(root: Path = ROOT) -> Iterator[Proof]:
     for path in sorted([*(root / "tests").rglob("test_*.py"), *root.glob("elements/*/tests/test_*.py")]):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
-                for mark in node.decorator_list:
+                for mark in (part for decorator in node.decorator_list for part in ast.walk(decorator)):
                     yield from _marked(mark, f"{path.relative_to(root)}::{node.name}")
 
 
-def _marked(mark: ast.expr, test: str) -> Iterator[Proof]:
+def _marked(mark: ast.AST, test: str) -> Iterator[Proof]:
     if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "pytest.mark.proves":
         how = ast.literal_eval(mark.keywords[0].value)
         if how not in KINDS:
@@ -100,7 +113,7 @@ def table() -> str:
     for name, entries in wanted().items():
         there = sum(element in ours for element in entries)
         lines += [f"## {TITLES[name]}", "", f"{there} of {len(entries)} are here.", "",
-                  "| element | wanted | proof |", "|---|---|---|",
+                  "| element | wanted | proof | result |", "|---|---|---|---|",
                   *(_row(element, need, proven.get(element, []), there=element in ours)
                     for element, need in sorted(entries.items())), ""]
     return "\n".join(lines)
@@ -108,10 +121,21 @@ def table() -> str:
 
 def _row(name: str, need: str, found: list[Proof], *, there: bool) -> str:
     if not there:
-        return f"| {name} | {need} | not written yet |"
-    best = found[0].how if found else "none"
-    less = not found or KINDS.index(best) > KINDS.index(need)
-    return f"| [{name}]({name}.rst) | {need} | {best}{' (less than is wanted)' if less else ''} |"
+        return f"| {name} | {need} | not written yet | |"
+    best = strongest(found)
+    how = best[0].how if best else "none"
+    less = " (less than is wanted)" if is_less(found, need) else ""
+    return f"| [{name}]({name}.rst) | {need} | {how}{less} | {result(name, [proof.test for proof in best], boots())} |"
+
+
+def strongest(found: list[Proof]) -> list[Proof]:
+    """The proofs of the strongest kind."""
+    return [proof for proof in found if proof.how == found[0].how]
+
+
+def is_less(found: list[Proof], need: str) -> bool:
+    """Whether no proof is as strong as is needed."""
+    return not found or KINDS.index(found[0].how) > KINDS.index(need)
 
 
 def page(element: Element, found: list[Proof]) -> str:
@@ -147,12 +171,13 @@ def pages() -> dict[Path, str]:
 
 def main() -> None:
     """Write the folder anew."""
+    texts = pages()
     PAGES.mkdir(parents=True, exist_ok=True)
     for stale in PAGES.iterdir():
         stale.unlink()
-    for path, text in pages().items():
+    for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{PAGES.relative_to(ROOT)} written: {len(pages()) - 1} elements\n")
+    sys.stdout.write(f"{PAGES.relative_to(ROOT)} written: {len(texts) - 1} elements\n")
 
 
 if __name__ == "__main__":

@@ -33,11 +33,20 @@ def test_lists_have_known_proofs_and_no_element_twice() -> None:
     assert {need for each in lists.values() for need in each.values()} <= set(pages.KINDS)
 
 
+def test_all_but_the_named_are_proven_as_they_should_be() -> None:
+    """The list in wanted.toml must name what is missing, and nothing else."""
+    ours, proven = pages.shelf(), pages.by_element()
+    less = {name for each in pages.wanted().values() for name, need in each.items()
+            if name not in ours or pages.is_less(proven.get(name, []), need)}
+    assert less == pages.not_yet()
+
+
 def test_the_strongest_proof_counts_and_a_lesser_one_is_told() -> None:
     boot, fake = (pages.Proof(element="vm", how=how, test="t") for how in ("boot", "fake root"))
-    assert pages._row("vm", "boot", [boot, fake], there=True) == "| [vm](vm.rst) | boot | boot |"
-    assert pages._row("vm", "boot", [fake], there=True).endswith("| boot | fake root (less than is wanted) |")
-    assert pages._row("x", "boot", [], there=False) == "| x | boot | not written yet |"
+    assert pages._row("vm", "boot", [boot, fake], there=True) == "| [vm](vm.rst) | boot | boot | each run |"
+    less = pages._row("vm", "boot", [fake], there=True)
+    assert less.endswith("| boot | fake root (less than is wanted) | each run |")
+    assert pages._row("x", "boot", [], there=False) == "| x | boot | not written yet | |"
 
 
 def test_marks_are_read_and_wrong_ones_are_told(tmp_path: Path) -> None:
