@@ -74,7 +74,9 @@ def split_elements_path(text: str) -> tuple[Path, ...]:
 
 
 def _folders(place: Path) -> Iterable[tuple[str, Path]]:
-    """Name and path of each element in `place`. A link counts by the name of what it points to (C-052)."""
+    """Name and path of each element in `place`. A link counts by the name of what it points to (C-052). Where tests of
+    elements share a conftest.py, Python leaves a folder that is none.
+    """
     try:
         entries = sorted(os.scandir(place), key=lambda entry: entry.name)
     except OSError as error:
@@ -86,7 +88,7 @@ def _folders(place: Path) -> Iterable[tuple[str, Path]]:
             real = Path(os.path.realpath(entry.path))
             if real.is_dir():
                 yield real.name, real
-        elif entry.is_dir():
+        elif entry.is_dir() and entry.name != "__pycache__":
             yield entry.name, place / entry.name
 
 

@@ -148,7 +148,9 @@ def test_a_link_counts_by_the_name_of_what_it_points_to(shelf: FakeFilesystem) -
 
 def test_files_beside_elements_are_no_elements(shelf: FakeFilesystem) -> None:
     shelf.create_file(SHELF / "README.md")
-    assert "README.md" not in find_elements([SHELF])
+    shelf.create_file(SHELF / "__pycache__/conftest.pyc")
+    found = find_elements([SHELF])
+    assert "README.md" not in found and "__pycache__" not in found
 
 
 def test_a_missing_folder_on_elements_path_is_an_error(shelf: FakeFilesystem) -> None:

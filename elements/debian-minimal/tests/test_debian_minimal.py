@@ -146,12 +146,5 @@ def test_after_debootstrap_the_rest_is_installed(fake_root, minimal, commands):
     assert fake_root.read("/etc/apt/sources.list.d/security.list") == "deb http://given.test/s bookworm-security main\n"
 
 
-def test_the_fingerprint_is_the_state_of_the_archives(minimal):
-    state = minimal.hooks / "bootstrap/archive-state"
-    state.unlink(missing_ok=True)
-    nothing = minimal.run_with("fingerprint", side="host")
-    assert (nothing.exit_code, nothing.output) == (0, ""), "no element of the build knows the archives"
-    state.parent.mkdir(exist_ok=True)
-    state.write_text("#!/bin/bash\necho the state\n")
-    state.chmod(0o755)
-    assert minimal.run_with("fingerprint", side="host").output == "the state\n"
+def test_the_fingerprint_is_the_state_of_the_archives(minimal, fingerprint_is_of_the_archives):
+    fingerprint_is_of_the_archives(minimal)

@@ -309,13 +309,5 @@ def test_it_is_asked_again_after_a_while_only_and_never_offline(archive):
     assert ONE in ask(archive, TWO, DIB_ARCHIVE_STATE_MINUTES="0", DIB_OFFLINE="1").output
 
 
-def test_the_fingerprint_is_the_state_of_the_archives(fake_root, element):
-    under_test = element("debootstrap")
-    state = under_test.hooks / "bootstrap/archive-state"
-    state.unlink(missing_ok=True)
-    nothing = under_test.run_with("fingerprint", side="host")
-    assert (nothing.exit_code, nothing.output) == (0, ""), "no element of the build knows the archives"
-    state.parent.mkdir(exist_ok=True)
-    state.write_text("#!/bin/bash\necho the state\n")
-    state.chmod(0o755)
-    assert under_test.run_with("fingerprint", side="host").output == "the state\n"
+def test_the_fingerprint_is_the_state_of_the_archives(element, fingerprint_is_of_the_archives):
+    fingerprint_is_of_the_archives(element("debootstrap"))

@@ -530,16 +530,8 @@ def test_no_daemon_starts_through_the_stand_ins(fake_root, element):
     assert (run.exit_code, "not started" in run.output) == (0, True)
 
 
-def test_the_fingerprint_is_the_state_of_the_archives(fake_root, element):
-    under_test = element("dpkg")
-    state = under_test.hooks / "bootstrap/archive-state"
-    state.unlink(missing_ok=True)
-    nothing = under_test.run_with("fingerprint", side="host")
-    assert (nothing.exit_code, nothing.output) == (0, ""), "no element of the build knows the archives"
-    state.parent.mkdir(exist_ok=True)
-    state.write_text("#!/bin/bash\necho the state\n")
-    state.chmod(0o755)
-    assert under_test.run_with("fingerprint", side="host").output == "the state\n"
+def test_the_fingerprint_is_the_state_of_the_archives(element, fingerprint_is_of_the_archives):
+    fingerprint_is_of_the_archives(element("dpkg"))
 
 
 DRACUT = """\

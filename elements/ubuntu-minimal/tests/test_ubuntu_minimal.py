@@ -74,7 +74,5 @@ def test_after_debootstrap_the_rest_is_installed(minimal, fake_root, commands):
         "deb http://a.test/ubuntu noble-backports main universe\n")
 
 
-def test_the_fingerprint_is_the_state_of_the_archives(minimal):
-    state = minimal.under_test.hooks / "bootstrap/archive-state"
-    state.write_text("#!/bin/bash\necho the state\n")
-    assert minimal.under_test.run_with("fingerprint", side="host").output == "the state\n"
+def test_the_fingerprint_is_the_state_of_the_archives(minimal, fingerprint_is_of_the_archives):
+    fingerprint_is_of_the_archives(minimal.under_test, alone=False)

@@ -10,16 +10,8 @@ SCRIPT = "pre-install.d/40-mongodb"
 
 
 @pytest.fixture
-def run(fake_root, element, commands):
-    fake_root.like("ubuntu-24.04")
-    for place in ("/etc/apt/sources.list.d", "/etc/yum.repos.d"):
-        fake_root.mkdir(place)
-    commands.on("curl").does('while [ "$1" != --output ]; do shift; done; echo key >"$2"')
-    commands.fake("gpg")
-    commands.on("gpg", "--show-keys").prints("fpr:::::::::4B0752C1BCA238C0B4EE14DC41DE058A4E7DCA05:")
-    made = element("ubuntu-mongodb").run(SCRIPT)
-    assert made.ok, made.output
-    return made
+def run(vendor):
+    return vendor("ubuntu-24.04", "ubuntu-mongodb", SCRIPT, fingerprint="4B0752C1BCA238C0B4EE14DC41DE058A4E7DCA05")
 
 
 def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
