@@ -11,6 +11,8 @@ from pathlib import Path
 from pydib import masking, paths, sizes
 from pydib.errors import BlockDeviceConfigError, RecipeError
 
+RANDOM_SEED = "random"
+"""The seed with which no identifier is derived from anything."""
 QCOW2_COMPRESSIONS = ("zlib", "zstd")
 CHECKSUMS = ("md5", "sha256")
 ASSEMBLE = ("auto", "tree", "device")
@@ -26,6 +28,8 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 class Recipe:
     """One image to build. Field names follow the long options of disk-image-create; see contract section 1.
 
+    `seed` is what UUIDs are derived from, besides elements and disk; `random`: they are new in every build.
+    `source_date` is the moment for which the image is made, in seconds since 1970 (None: see build/moment.py).
     `environment` is the caller's, whole. `types` are output formats, `-t`'s. Paths that a user gave stay as given:
     scripts see them relative to the caller's directory `cwd` (C-110).
     """
@@ -79,6 +83,8 @@ class Recipe:
     cache_to: Path | None = None
     shell_before: str = ""
     shell_after: str = ""
+    source_date: int | None = None
+    seed: str = ""
 
     @property
     def hidden(self) -> tuple[str, ...]:
@@ -213,6 +219,16 @@ def age(text: str, *, name: str) -> float:
     return float(found[1]) * _SECONDS[found[2]]
 
 
+def source_date(text: str) -> int | None:
+    """The moment that SOURCE_DATE_EPOCH names, in seconds since 1970; None when it is empty."""
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,11}", text):
+        raise RecipeError(f"SOURCE_DATE_EPOCH must be a number of seconds since 1970, not {text!r}",
+                          hint="for example the date of the last commit: SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)")
+    return int(text)
+
+
 def layers_bytes(text: str, *, name: str) -> int:
     """What layers may take on disk in bytes, as a user gave it for `name`; empty is the default."""
     try:
@@ -285,6 +301,8 @@ def _environment_fields(env: Mapping[str, str]) -> dict[str, object]:
         "docker_target": env.get("DOCKER_TARGET", ""),
         "ramdisk_element": env.get("RAMDISK_ELEMENT") or "ramdisk",
         "image_name": env.get("IMAGE_NAME") or "image",
+        "source_date": source_date(env.get("SOURCE_DATE_EPOCH", "")),
+        "seed": env.get("PYDIB_SEED", ""),
         "layers": not truth(env.get("PYDIB_NO_CACHE", "")),
         "layers_bytes": layers_bytes(env.get("PYDIB_CACHE_SIZE", ""), name="PYDIB_CACHE_SIZE"),
     }

@@ -5,7 +5,7 @@ Contract C-213, C-220, C-225, C-226; mke2fs(8), mkfs.xfs(8), mkfs.btrfs(8), mkfs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pydib.blockdev.nodes import Mkfs
@@ -102,9 +102,41 @@ def mkfs_command(node: Mkfs, device: str, options: Sequence[str]) -> tuple[str, 
     >>> mkfs_command(Mkfs(name="m", base="b", type="ext4", label="root"), "/dev/loop0", ["-i", "4096"])
     ('mkfs.ext4', '-i', '4096', '-L', 'root', '-q', '/dev/loop0')
     """
+    if node.hash_seed and node.type in EXT and not any("hash_seed=" in word for word in options):
+        options = with_extended(options, [f"hash_seed={node.hash_seed}"])
     label = ("-n" if node.type in FAT else "-L", node.label)
     quiet = ("-q",) if node.type in (*EXT, "xfs", "btrfs") else ()
     return (mkfs_tool(node.type), *options, *label, *_uuid_words(node), *quiet, device)
+
+
+def with_extended(options: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """`options` with one word of extended options: of several -E, mke2fs takes only the last."""
+    words = iter(options)
+    kept: list[str] = []
+    extended: list[str] = []
+    for word in words:
+        if word == "-E":
+            extended.append(next(words, ""))
+        elif word.startswith("-E"):
+            extended.append(word.removeprefix("-E"))
+        else:
+            kept.append(word)
+    extended = [*extended[-1:], *more]
+    return (*kept, *(("-E", ",".join(extended)) if extended else ()))
+
+
+def made_at(moment: int | None) -> Mapping[str, str]:
+    """Variables that let the tools that make filesystems believe that it is `moment`, in seconds since 1970; none for
+    the time of day (mke2fs reads the first; mkfs.fat, mtools and mksquashfs the second)."""
+    return {} if moment is None else {"E2FSPROGS_FAKE_TIME": str(moment), "SOURCE_DATE_EPOCH": str(moment)}
+
+
+def names_itself(fs_type: str, options: Sequence[str]) -> bool:
+    """Whether `options` give the filesystem its UUID."""
+    option = _UUID_OPTION.get(fs_type)
+    if option is None:
+        return any("uuid=" in word for word in options)
+    return any(word.startswith(option) for word in options)
 
 
 def _uuid_words(node: Mkfs) -> tuple[str, ...]:

@@ -36,24 +36,27 @@ class LocalLoop(Node):
 class Partition(Node):
     """One entry of a partition table (C-216). `size` is text: a size, or a percentage of the room still left.
 
-    `type` is two hexadecimal digits for mbr, a GUID in capitals for gpt.
+    `type` is two hexadecimal digits for mbr, a GUID in capitals for gpt. `identifier` is its GUID in a gpt; empty: any.
     """
 
     size: str
     type: str
     bootable: bool = False
     primary: bool = False
+    identifier: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Partitioning(Node):
     """A partition table on the image `base`. Its name is `table` and the one it was given: DIB has no node for it, so
-    a partition may have the same."""
+    a partition may have the same. `identifier` names the disk: eight hexadecimal digits for mbr, a GUID for gpt; empty:
+    any."""
 
     base: str
     label: TableLabel
     align_bytes: int
     partitions: tuple[Partition, ...]
+    identifier: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,8 @@ class Mkfs(Node):
     """A filesystem, or swap, on the device `base` (C-220).
 
     In a finished graph type, label and options are set; options None means that the engine chooses them when it
-    knows the size (only for the root filesystem, C-225).
+    knows the size (only for the root filesystem, C-225). `hash_seed` is the UUID that ext filesystems hash names with;
+    empty: any.
     """
 
     base: str
@@ -97,6 +101,7 @@ class Mkfs(Node):
     label: str = ""
     options: tuple[str, ...] | None = None
     uuid: str = ""
+    hash_seed: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

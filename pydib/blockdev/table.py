@@ -32,6 +32,7 @@ class Slot:
     type: str
     bootable: bool = False
     kind: SlotKind = "primary"
+    identifier: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class Table:
     sector_bytes: int
     disk_bytes: int
     slots: tuple[Slot, ...]
+    identifier: str = ""
 
     @property
     def partitions(self) -> tuple[Slot, ...]:
@@ -69,12 +71,14 @@ def lay_out(node: Partitioning, *, disk_bytes: int, sector_bytes: int) -> Table:
     """
     place = _lay_out_mbr if node.label == "mbr" else _lay_out_gpt
     slots = place(node, disk_bytes // sector_bytes, sector_bytes)
-    return Table(label=node.label, sector_bytes=sector_bytes, disk_bytes=disk_bytes, slots=tuple(slots))
+    return Table(label=node.label, sector_bytes=sector_bytes, disk_bytes=disk_bytes, slots=tuple(slots),
+                 identifier=node.identifier)
 
 
 def sfdisk_script(table: Table) -> str:
-    """The table as sfdisk(8) reads it. Identifiers are left for sfdisk to make up."""
-    lines = [f"label: {'dos' if table.label == 'mbr' else 'gpt'}", "unit: sectors", ""]
+    """The table as sfdisk(8) reads it. Identifiers that are not given are left for sfdisk to make up."""
+    named = [f"label-id: {'0x' if table.label == 'mbr' else ''}{table.identifier}"] if table.identifier else []
+    lines = [f"label: {'dos' if table.label == 'mbr' else 'gpt'}", *named, "unit: sectors", ""]
     return "\n".join([*lines, *(_sfdisk_line(slot) for slot in table.slots)]) + "\n"
 
 
@@ -82,6 +86,7 @@ def _sfdisk_line(slot: Slot) -> str:
     words = [f"start={slot.start}", f"size={slot.sectors}", f"type={slot.type}"]
     if slot.kind == "gpt":
         words.append(f'name="{slot.name}"')
+        words += [f"uuid={slot.identifier}"] if slot.identifier else []
     elif slot.bootable:
         words.append("bootable")
     return f"{slot.number} : {', '.join(words)}"
@@ -139,7 +144,8 @@ def _lay_out_gpt(node: Partitioning, disk: int, sector_bytes: int) -> list[Slot]
         _check_fits(partition, size, left)
         mib = max(size // MIB, 1)
         slots.append(Slot(name=partition.name, number=number, start=start_mib * per_mib, sectors=mib * per_mib,
-                          type=partition.type, bootable=partition.bootable, kind="gpt"))
+                          type=partition.type, bootable=partition.bootable, kind="gpt",
+                          identifier=partition.identifier))
         start_mib += mib
         left -= max(size, MIB)
     return slots

@@ -33,6 +33,7 @@ from pydib.layer.ahead import look_ahead
 from pydib.recipe import Recipe, Wishes
 from pydib.runner.hooktree import make_hook_tree
 
+UMASK = 0o022
 __all__ = ["Order", "Prepared", "carry_out", "failure_of", "find_and_resolve", "prepare", "root_defaults", "run_build"]
 
 
@@ -50,7 +51,7 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
         _make_folder(recipe.cache_to, hint="choose another directory for the layers with --cache-to")
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
         prepared = replace(prepared, warnings=(*prepared.warnings, *places.left))
-        wanted = order(prepared, replace(wishes, hidden=recipe.hidden), places)
+        wanted = replace(order(prepared, replace(wishes, hidden=recipe.hidden), places), umask=_umask())
         source, out = os.pipe()
 
         def look() -> None:
@@ -67,6 +68,12 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
             os.close(out)
 
 
+def _umask() -> int:
+    found = os.umask(0)
+    os.umask(found)
+    return found
+
+
 def _make_folder(path: Path, *, hint: str) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -76,7 +83,9 @@ def _make_folder(path: Path, *, hint: str) -> None:
 
 
 def carry_out(order: Order, report: events.Reporter) -> None:
-    """Do what the plan says, inside the namespaces."""
+    """Do what the plan says, inside the namespaces. An image does not depend on who builds it, so scripts and the
+    engine have the same umask whatever the caller's is."""
+    os.umask(UMASK)
     begun = clock.monotonic()
     plan = order.prepared.plan
     report(events.BuildStarted(version=__version__, elements=order.prepared.wanted))

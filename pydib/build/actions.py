@@ -15,6 +15,7 @@ from pydib.blockdev import state as disk_state
 from pydib.build.decide import Order
 from pydib.build.finished import Finished
 from pydib.build.layers import Layers
+from pydib.build.moment import VARIABLE, WITHOUT_ARCHIVE, of_archives
 from pydib.build.no_layers import NoLayers
 from pydib.build.open_layers import open_layers
 from pydib.build.outputs import publish_outputs, staged
@@ -26,13 +27,15 @@ from pydib.host.script import Job, Launcher, end_strays
 from pydib.host.sight import kept_in_sight
 from pydib.image.check import aci_manifest, gzip_program
 from pydib.image.pack import pack
+from pydib.layer.keys import digest
 from pydib.masking import Mask
 from pydib.phase.phases import Phase
 from pydib.phase.plan import PACKED_TYPES
-from pydib.recipe import truth
+from pydib.recipe import RANDOM_SEED, truth
 from pydib.runner import target
 from pydib.runner.breaks import Place, breaks_from, run_between_breaks
 from pydib.runner.hooktree import write_install_type
+from pydib.runner.normal import normalise
 from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail
 
 EFI_ELEMENT = "block-device-efi"
@@ -77,6 +80,7 @@ class Build:
         self.finished: Finished | None = None
         self.handed_out = False
         self.size_bytes = 0
+        self._moment = self.recipe.source_date
 
     @property
     def finished_tree(self) -> Path:
@@ -194,7 +198,8 @@ class Build:
         for name in names:
             if name == FIRST_OF_OUTPUTS:
                 self._refuse_missed_shell()
-                self.finished = Finished(self.order, self.layers, size_bytes=self.size_bytes)
+                self.finished = Finished(self.order, self.layers, size_bytes=self.size_bytes, seed=self.seed,
+                                         moment=self.moment)
                 self.handed_out = self.finished.at_hand
             if self.handed_out:
                 continue
@@ -206,8 +211,26 @@ class Build:
             self.report(events.StepFinished(step=name, seconds=clock.monotonic() - begun))
 
     def check_root(self) -> None:
-        """root.d must have filled the target."""
+        """root.d must have filled the target, and told from which archives: their date is what scripts go by from now
+        on."""
         target.check_root(self.layout.mount)
+        if self._moment is None:
+            self._moment = of_archives(self.layout.mount)
+        self.env[VARIABLE] = str(self.moment)
+
+    @property
+    def moment(self) -> int:
+        """The moment for which the image is made, in seconds since 1970."""
+        return WITHOUT_ARCHIVE if self._moment is None else self._moment
+
+    @property
+    def seed(self) -> str:
+        """What identifiers are derived from; empty when they are to be new."""
+        if self.recipe.seed == RANDOM_SEED:
+            return ""
+        facts = {"seed": self.recipe.seed, "elements": list(self.plan.resolution.names), "arch": self.recipe.arch,
+                 "disk": disk_state.config_of(self.graph), "moment": self.moment}
+        return digest(facts)
 
     def install_type(self) -> None:
         """Make the install type visible to the following phases."""
@@ -297,7 +320,7 @@ class Build:
         self.layout.mount.chmod(0o755)
         disk = self.disk_stack.enter_context(blockdev.assembled(
             self.graph, image_dir=self.layout.image_dir, size_bytes=self.size_bytes, mount_base=self.layout.mount,
-            report=self.report, partition_mapper=self.recipe.partition_mapper))
+            report=self.report, partition_mapper=self.recipe.partition_mapper, seed=self.seed, moment=self.moment))
         self.system_on_disk = self.disk_stack.enter_context(ExitStack())
         self.disk_image = disk.main_image
         state_dir = disk_state.state_dir(self.layout.build_dir)
@@ -324,8 +347,9 @@ class Build:
         target.restore_resolv_conf(self.layout.mount)
 
     def tidy_tree(self) -> None:
-        """Keep temporary files, logs and secrets out of the image."""
+        """Keep temporary files, logs, secrets, and what tells of this very build, out of the image."""
         target.tidy_tree(self.layout.mount)
+        normalise(self.layout.mount, self.moment)
         self._refuse_secrets()
 
     def _refuse_secrets(self) -> None:
@@ -341,7 +365,7 @@ class Build:
             self._release_system()
         for kind in kinds:
             pack(self.layout.mount, staged(self.order, kind), kind=kind, gzip=gzip_program(self.recipe),
-                 manifest=aci_manifest(self.recipe))
+                 manifest=aci_manifest(self.recipe), moment=self.moment)
         if "aci" in kinds and aci_manifest(self.recipe) is None:
             self.report(events.Warned(text="the aci output has no manifest, so it cannot be run; "
                                            "name one with the environment variable ACI_MANIFEST"))
@@ -379,7 +403,7 @@ class Build:
         work.mkdir()
         self.disk_image = blockdev.assemble_tree(
             self.graph, tree=self.layout.mount, image_dir=self.layout.image_dir, work_dir=work,
-            size_bytes=self.size_bytes, report=self.report)
+            size_bytes=self.size_bytes, report=self.report, seed=self.seed, moment=self.moment)
 
 
 def _lends_devices(phase: Phase) -> bool:

@@ -59,8 +59,8 @@ class Prepared:
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """What the inner process gets: the build, its room, its places in there, the descriptor on which it writes down
-    filesystems in memory (see workspace.py), the one that tells it of layers (see layer/ahead.py), and what the user
-    wants to see."""
+    filesystems in memory (see workspace.py), the one that tells it of layers (see layer/ahead.py), what the user wants
+    to see, and the caller's umask, which is that of the outputs."""
 
     prepared: Prepared
     namespaces: Namespaces
@@ -70,6 +70,7 @@ class Order:
     filesystems: int
     wishes: Wishes
     ahead: int = -1
+    umask: int = 0o022
 
     def looked_ahead(self) -> dict[str, str]:
         """Signatures of layers by state, which the outer process took; waits for it."""

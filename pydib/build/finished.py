@@ -37,18 +37,19 @@ class Finished:
     Args:
         layers: the build's layers; without any nothing is handed out.
         size_bytes: the size of the disk.
+        seed, moment: what its identifiers and times come from; without a seed every disk is another one.
     """
 
-    def __init__(self, order: Order, layers: NoLayers | Layers, *, size_bytes: int) -> None:
+    def __init__(self, order: Order, layers: NoLayers | Layers, *, size_bytes: int, seed: str, moment: int) -> None:
         self._order = order
         self._recipe = order.prepared.recipe
         self._store = layers.store if isinstance(layers, Layers) else None
-        self._key = self._key_of(layers, size_bytes) if isinstance(layers, Layers) else ""
+        self._key = self._key_of(layers, size_bytes, seed, moment) if isinstance(layers, Layers) and seed else ""
         self._known: Mapping[str, Any] = {}
         if self._store is not None and self._key:
             self._known = self._store.image(self._key) or {}
 
-    def _key_of(self, layers: Layers, size_bytes: int) -> str:
+    def _key_of(self, layers: Layers, size_bytes: int, seed: str, moment: int) -> str:
         """What the outputs depend on; empty when no outputs of an earlier build can stand for these."""
         prepared, recipe = self._order.prepared, self._recipe
         env = recipe.environment
@@ -58,7 +59,8 @@ class Finished:
             return ""
         manifest = aci_manifest(recipe) if "aci" in prepared.outputs else None
         return digest({
-            "tree": layers.final, "disk": repr(prepared.graph), "bytes": size_bytes, "outputs": list(prepared.outputs),
+            "tree": layers.final, "disk": repr(prepared.graph), "bytes": size_bytes, "seed": seed,
+            "moment": moment, "outputs": list(prepared.outputs),
             "compress": recipe.compress, "compression": recipe.compression, "options": recipe.qemu_img_options,
             "gzip": str(gzip_program(recipe)), "manifest": manifest.read_text() if manifest else "",
             "scripts": layers.what_later_scripts_see(later), "engine": layers.engine,

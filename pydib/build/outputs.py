@@ -58,6 +58,7 @@ def publish_made(order: Order, kind: str, report: events.Reporter) -> None:
         report(events.Note(text=f"Docker image {recipe.docker_target} imported"))
         return
     final = recipe.output(kind)
+    made.chmod(0o666 & ~order.umask)
     kept = publish(made, final, checksums=recipe.checksums, shown_as=f"{recipe.output_name}.{kind}", moment=clock.now(),
                    keep_old=not recipe.overwrite_old_image, belongs_to=owner(recipe.environment))
     if kept:

@@ -51,6 +51,8 @@ _OPTIONS = (
     click.option("--secret", "secrets", multiple=True, metavar="NAME",
                  help="Hide the value of this variable: scripts get it, logs and the image do not."),
     click.option("--phases", "phases_path", type=click.Path(path_type=Path), help="A folder with more phase files."),
+    click.option("--seed", metavar="TEXT",
+                 help="What UUIDs are derived from, besides elements and disk; `random`: new ones each time."),
     click.option("--no-cache", "layers", flag_value=False, default=None, help="Run every script; keep no layers."),
     click.option("--rebuild-from", metavar="SCRIPT", help="Run SCRIPT (install.d/20-x) and all after it."),
     click.option("--max-age", metavar="AGE", help="Use no layer older than AGE: 90s, 30m, 12h, 7d."),

@@ -24,6 +24,7 @@ from pydib.errors import CommandFailed, EngineError, ToolMissing
 
 PACKAGES = {
     "blkid": "util-linux", "btrfs": "btrfs-progs", "debootstrap": "debootstrap", "debugfs": "e2fsprogs",
+    "dumpe2fs": "e2fsprogs",
     "kpartx": "kpartx", "linux.uml": "user-mode-linux", "losetup": "util-linux", "lvcreate": "lvm2",
     "mcopy": "mtools", "mkfs.btrfs": "btrfs-progs", "mkfs.ext2": "e2fsprogs", "mkfs.ext3": "e2fsprogs",
     "mkfs.ext4": "e2fsprogs", "mkfs.fat": "dosfstools",
@@ -72,7 +73,8 @@ def require_tool(name: str, *, why: str = "") -> str:
 
 
 def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None,
-        stdin: bytes = b"", accept: Sequence[int] = (0,), with_stderr: bool = False) -> str:
+        stdin: bytes = b"", accept: Sequence[int] = (0,), with_stderr: bool = False,
+        more_env: Mapping[str, str] | None = None) -> str:
     """Run a program to its end and give back what it wrote to stdout, decoded with surrogate escapes.
 
     Args:
@@ -82,6 +84,7 @@ def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | Non
         stdin: what it reads.
         accept: exit codes that are no failure.
         with_stderr: give what it wrote to stderr behind that: for programs that tell of failures only there.
+        more_env: variables beside those.
 
     Raises:
         ToolMissing: there is no such program.
@@ -93,6 +96,7 @@ def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | Non
                           hint="keep programs out of tests that use pyfakefs")
     program = words[0] if "/" in words[0] else require_tool(words[0])
     environment = dict(env) if env is not None else {**os.environ, "LC_ALL": "C", "PATH": _search_path()}
+    environment.update(more_env or {})
     sh = _sh()
     out, err = io.BytesIO(), io.BytesIO()
     try:

@@ -28,9 +28,10 @@ def convert_argv(source: Path, target: Path, *, kind: str, compress: bool, compr
                  ) -> list[str]:
     """The qemu-img command that makes `target` of format `kind` from the raw image `source`.
 
-    `-W` writes clusters in any order and `-m` works on many at once: compression then uses all cores.
+    `-m` works on many clusters at once. They are written in their order: `-W` would put each where it finds room when
+    it is ready, which is faster, and gives another file every time.
     """
-    argv = ["qemu-img", "convert", "-f", "raw", "-O", kind, "-m", COROUTINES, "-W"]
+    argv = ["qemu-img", "convert", "-f", "raw", "-O", kind, "-m", COROUTINES]
     if kind == "qcow2":
         if compress:
             argv.append("-c")

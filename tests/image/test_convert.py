@@ -18,7 +18,7 @@ def options(**given: object) -> list[str]:
 
 
 def test_all_cores_work() -> None:
-    assert {"-m", "-W"} <= set(options())
+    assert "-m" in options()
 
 
 @pytest.mark.parametrize(("given", "expected"), [
@@ -32,7 +32,7 @@ def test_all_cores_work() -> None:
 ])
 def test_options_of_qemu_img(given: dict[str, object], expected: list[str]) -> None:
     argv = options(**given)
-    assert argv[argv.index("-W") + 1: -2] == expected
+    assert argv[argv.index("-m") + 2: -2] == expected
 
 
 @pytest.mark.parametrize(("compression", "kind"), [("zstd", "zstd"), ("zlib", "zlib")])

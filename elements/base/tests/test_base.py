@@ -70,3 +70,22 @@ def test_packages_may_come_with_the_bootstrap(fake_root, element, env, packages)
     script.write_text('echo "${DIB_BOOTSTRAP_PACKAGES:-}"\n')
     script.chmod(0o755)
     assert under_test.run("install.d/00-look", env=env).output.strip() == packages
+
+
+@pytest.mark.parametrize(("name", "left"), [
+    ("iqn.1993-08.org.debian:01:a1b2c3", "GenerateName=yes\n"),
+    ("iqn.2020-01.org.example:mine", "InitiatorName=iqn.2020-01.org.example:mine\n"),
+])
+def test_machines_make_up_their_own_initiator_name(fake_root, element, name, left):
+    fake_root.like("debian-12")
+    fake_root.write("/etc/iscsi/initiatorname.iscsi", f"InitiatorName={name}\n")
+    fake_root.write("/lib/open-iscsi/startup-checks.sh", 'grep -q "^GenerateName=yes" $NAMEFILE\n')
+    run = element("base").run("post-install.d/90-iscsi-initiator-name")
+    assert run.ok, run.output
+    assert fake_root.read("/etc/iscsi/initiatorname.iscsi") == left
+
+
+def test_without_the_program_that_makes_one_up_the_name_stays(fake_root, element):
+    fake_root.like("debian-12")
+    fake_root.write("/etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.1993-08.org.debian:01:a\n")
+    assert element("base").run("post-install.d/90-iscsi-initiator-name").wrote == ()

@@ -11,8 +11,9 @@ from pathlib import Path
 from pydib.blockdev.create.lvm import Lvm
 from pydib.blockdev.create.mounts import mounted_filesystem
 from pydib.blockdev.create.partitions import Disk, partition_disk
-from pydib.blockdev.filesystem import mkfs_command, mkfs_options
+from pydib.blockdev.filesystem import made_at, mkfs_command, mkfs_options
 from pydib.blockdev.graph import Graph, ImageLayout
+from pydib.blockdev.identity import identified
 from pydib.blockdev.image_file import image_path, sparse_file
 from pydib.blockdev.machine import check_machine
 from pydib.blockdev.nodes import (
@@ -52,7 +53,8 @@ class AssembledDisk:
 
 @contextmanager
 def assembled(graph: Graph, *, image_dir: Path, size_bytes: int, mount_base: Path,
-              report: Reporter, partition_mapper: str = "") -> Iterator[AssembledDisk]:
+              report: Reporter, partition_mapper: str = "", seed: str = "", moment: int | None = None
+              ) -> Iterator[AssembledDisk]:
     """Make and mount everything in `graph`, for as long as the block lasts; the raw files stay afterwards.
 
     When the block, or making things, fails, everything is given back and the raw files are removed.
@@ -63,6 +65,7 @@ def assembled(graph: Graph, *, image_dir: Path, size_bytes: int, mount_base: Pat
         size_bytes: size of the images that have none of their own.
         mount_base: where the root filesystem is mounted; made when it is missing.
         report: gets warnings about the configuration and notes on what is done.
+        seed, moment: as for `assemble_tree`; here the kernel writes, with times and places of its own.
         partition_mapper: the one way to map partitions, such as `kpartx`; empty for the first that works.
 
     Raises:
@@ -70,13 +73,14 @@ def assembled(graph: Graph, *, image_dir: Path, size_bytes: int, mount_base: Pat
         ToolMissing: the machine cannot do it; nothing was made.
         CommandFailed, BlockDeviceError: a step failed, or something could not be unmounted at the end.
     """
+    graph = identified(graph, seed)
     layouts = graph.layouts(size_bytes)
     check_machine(graph)
     for warning in graph.warnings:
         report(Warned(text=warning))
     with ExitStack() as stack:
         work = _Assembly(graph=graph, layouts=layouts, image_dir=image_dir, mount_base=mount_base, report=report,
-                         stack=stack, lvm=Lvm(stack), partition_mapper=partition_mapper)
+                         stack=stack, lvm=Lvm(stack), partition_mapper=partition_mapper, moment=moment)
         for node in graph.order:
             work.make(node)
         yield work.finished()
@@ -94,6 +98,7 @@ class _Assembly:
     stack: ExitStack
     lvm: Lvm
     partition_mapper: str
+    moment: int | None
     devices: dict[str, str] = field(default_factory=dict)
     images: dict[str, Path] = field(default_factory=dict)
 
@@ -145,7 +150,7 @@ class _Assembly:
     def _(self, node: Mkfs) -> None:
         device = self.devices[node.base]
         options = mkfs_options(node, self.graph.root, device_bytes(device))
-        run(*mkfs_command(node, device, options))
+        run(*mkfs_command(node, device, options), more_env=made_at(self.moment))
         self.report(Note(text=f"made {node.type} {node.label!r} on {device}"))
 
     @make.register

@@ -9,8 +9,9 @@ from functools import singledispatchmethod
 from pathlib import Path
 
 from pydib.blockdev.create.partitions import Disk, write_table
-from pydib.blockdev.filesystem import EXT, FAT, mkfs_command, mkfs_options
+from pydib.blockdev.filesystem import EXT, FAT, made_at, mkfs_command, mkfs_options
 from pydib.blockdev.graph import Graph, ImageLayout
+from pydib.blockdev.identity import identified
 from pydib.blockdev.image_file import image_path, sparse_file
 from pydib.blockdev.nodes import LocalLoop, Mkfs, Node, Partitioning
 from pydib.blockdev.table import Extent
@@ -41,7 +42,7 @@ def mount_points(graph: Graph) -> tuple[str, ...]:
 
 
 def assemble_tree(graph: Graph, *, tree: Path, image_dir: Path, work_dir: Path, size_bytes: int,
-                  report: Reporter) -> Path:
+                  report: Reporter, seed: str = "", moment: int | None = None) -> Path:
     """Make all images of `graph` in files, filled from `tree`; gives the main image's file.
 
     When a step fails the files are removed.
@@ -53,18 +54,21 @@ def assemble_tree(graph: Graph, *, tree: Path, image_dir: Path, work_dir: Path, 
         work_dir: an existing folder for filesystems on their way; empty afterwards.
         size_bytes: size of the images that have none of their own.
         report: gets warnings about the configuration and notes on what is done.
+        seed: what identifiers are derived from; empty: they are the tools' own, other ones each time.
+        moment: the time, in seconds since 1970, at which all is made, and after which no file was changed; None: now.
 
     Raises:
         BlockDeviceConfigError: the partitions do not fit.
         BlockDeviceError: the tree does not fit, or has what a filesystem cannot hold.
         CommandFailed, ToolMissing: from the tools.
     """
+    graph = identified(graph, seed)
     layouts = graph.layouts(size_bytes)
     for warning in graph.warnings:
         report(Warned(text=warning))
     with ExitStack() as stack:
         work = _Assembly(graph=graph, layouts=layouts, tree=tree, image_dir=image_dir, work_dir=work_dir,
-                         report=report, stack=stack)
+                         report=report, stack=stack, moment=moment)
         for node in graph.order:
             work.make(node)
         return work.images[graph.main_image.name]
@@ -81,6 +85,7 @@ class _Assembly:
     work_dir: Path
     report: Reporter
     stack: ExitStack
+    moment: int | None
     images: dict[str, Path] = field(default_factory=dict)
 
     @singledispatchmethod
@@ -121,13 +126,13 @@ class _Assembly:
     def _make_filesystem(self, node: Mkfs, image: Path, extent: Extent, tree: Path | None) -> None:
         options = mkfs_options(node, self.graph.root, extent.size_bytes)
         if node.type in EXT:
-            make_ext(node, image, extent, options, tree)
+            make_ext(node, image, extent, options, tree, moment=self.moment)
             return
         own = self.work_dir / "filesystem"
         with sparse_file(own, extent.size_bytes):
-            run(*mkfs_command(node, str(own), options))
+            run(*mkfs_command(node, str(own), options), more_env=made_at(self.moment))
             if tree is not None and node.type in FAT:
-                fill_fat(node, own, tree)
+                fill_fat(node, own, tree, moment=self.moment)
             elif tree is not None:
                 fill_by_kernel(node, own, tree, self.work_dir)
             place(own, image, extent.offset_bytes)

@@ -3,16 +3,20 @@
 `mke2fs -d` keeps owners, modes, hard links, devices, holes, extended attributes, capabilities and ACLs. What it does
 not keep is put right afterwards with debugfs: the root folder's owner, mode and times, and when files
 were changed, to the nanosecond and beyond 2038 (but for paths with a line break, whose times are kept to the second).
+
+A filesystem that is made for a moment tells nothing of the build's own times: no file was changed after that moment,
+and all others of its times are that moment. (mke2fs takes a tree in the order of names, so the rest follows from it.)
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
-from pydib.blockdev.filesystem import mkfs_command
+from pydib.blockdev.filesystem import made_at, mkfs_command, with_extended
 from pydib.blockdev.nodes import Mkfs
 from pydib.blockdev.table import Extent
 from pydib.errors import BlockDeviceError, CommandFailed
@@ -23,18 +27,30 @@ _FULL = ("Could not allocate", "No free space", "No space left")
 _NANOSECONDS = 1_000_000_000
 _SMALL_INODE = "128"
 _BREAKS = {"\n", "\r"}
-_HARMLESS = re.compile(r"debugfs: sif |debugfs \d")
+_ROOT_INODE, _FIRST_INODE = 2, 11
+_INODES = re.compile(r"^Inode count: +(\d+)$", re.MULTILINE)
+_FREE = re.compile(r"^  Free inodes: (.*)$", re.MULTILINE)
+_NOTHING_WRITTEN = "ssv kbytes_written 0"
+"""How much was written so far says how the tools went about it."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
+_HARMLESS = re.compile(r"debugfs: (sif|ssv) |debugfs \d")
 
 
-def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tree: Path | None) -> None:
+def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tree: Path | None, *,
+             moment: int | None = None) -> None:
     """Make the filesystem `node` at `extent` of `image`, with what is in `tree`.
+
+    Args:
+        moment: the time, in seconds since 1970, at which all of it is made; None keeps the times that there are.
 
     Raises:
         BlockDeviceError: the tree does not fit.
         CommandFailed, ToolMissing: from mke2fs and debugfs.
     """
+    if tree is not None and moment is not None:
+        _age_odd_names(tree, moment)
     try:
-        run(*ext_command(node, image, extent, options, tree))
+        run(*ext_command(node, image, extent, options, tree), more_env=made_at(moment))
     except CommandFailed as problem:
         if any(words in problem.output for words in _FULL):
             raise BlockDeviceError(
@@ -42,17 +58,46 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
                 where=node.where, hint="the image is too small for the tree: give --image-size (GiB) or "
                                        "--image-extra-size (MiB)") from None
         raise
+    filesystem = f"{image}?offset={extent.offset_bytes}"
+    lines = [_NOTHING_WRITTEN, *inode_times(run("dumpe2fs", filesystem), moment)] if moment is not None else []
     if tree is not None:
-        _correct(node, f"{image}?offset={extent.offset_bytes}",
-                 corrections(tree, nanoseconds=_SMALL_INODE not in options))
+        lines += corrections(tree, nanoseconds=_SMALL_INODE not in options, moment=moment)
+    if lines:
+        _correct(node, filesystem, lines, env=made_at(moment))
 
 
-def _correct(node: Mkfs, filesystem: str, lines: Iterable[str]) -> None:
+def _age_odd_names(tree: Path, moment: int) -> None:
+    """debugfs reads lines, so paths with a line break get their time in the tree."""
+    for folder, folders, names in os.walk(tree):
+        for name in (*folders, *names):
+            path = os.path.join(folder, name)
+            if _BREAKS & set(path) and os.lstat(path).st_mtime_ns > moment * _NANOSECONDS:
+                os.utime(path, (moment, moment), follow_symlinks=False)
+
+
+def inode_times(told: str, moment: int) -> Iterator[str]:
+    """Lines for debugfs: `moment` as the time of the last access, and of the last change of the inode, of all inodes.
+
+    Args:
+        told: what dumpe2fs prints of the filesystem; it names the inodes that are free.
+    """
+    count = int(_INODES.search(told)[1])  # type: ignore[index]
+    free = [tuple(map(int, (part.partition("-")[0], part.rpartition("-")[2])))
+            for line in _FREE.findall(told) for part in line.split(", ") if part.strip()]
+    begin = _ROOT_INODE
+    for first, last in [*sorted(free), (count + 1, count)]:
+        for number in range(begin, first):
+            if number == _ROOT_INODE or number >= _FIRST_INODE:
+                yield from (f"sif <{number}> {field} @{moment}" for field in ("atime", "ctime"))
+        begin = last + 1
+
+
+def _correct(node: Mkfs, filesystem: str, lines: Iterable[str], *, env: Mapping[str, str] = NOTHING) -> None:
     """Let debugfs carry out `lines`. Its exit code is always 0: what it says beside its name and the lines is an error.
     """
     script = "".join(f"{line}\n" for line in lines)
     told = run("debugfs", "-w", "-f", "-", filesystem, stdin=script.encode("utf-8", "surrogateescape"),
-               with_stderr=True)
+               with_stderr=True, more_env=env)
     wrong = [line for line in told.split("\n") if line.strip() and not _HARMLESS.match(line)]
     if wrong:
         raise BlockDeviceError(f"debugfs could not finish the filesystem {node.name}: {wrong[0]}", where=node.where,
@@ -73,59 +118,67 @@ def ext_command(node: Mkfs, image: Path, extent: Extent, options: Sequence[str],
     """
     filled = ("-d", str(tree)) if tree is not None else ()
     at = [f"offset={extent.offset_bytes}"] if extent.offset_bytes else []
-    command = mkfs_command(node, str(image), (*filled, *_with_extended(options, at)))
+    command = mkfs_command(node, str(image), (*filled, *with_extended(options, at)))
     return (*command, f"{extent.size_bytes // KIB}k")
 
 
-def _with_extended(options: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
-    """`options` with one word of extended options: of several -E, mke2fs takes only the last."""
-    words = iter(options)
-    kept: list[str] = []
-    extended: list[str] = []
-    for word in words:
-        if word == "-E":
-            extended.append(next(words, ""))
-        elif word.startswith("-E"):
-            extended.append(word.removeprefix("-E"))
-        else:
-            kept.append(word)
-    extended = [*extended[-1:], *more]
-    return (*kept, *(("-E", ",".join(extended)) if extended else ()))
-
-
-def corrections(tree: Path, *, nanoseconds: bool = True) -> Iterator[str]:
+def corrections(tree: Path, *, nanoseconds: bool = True, moment: int | None = None) -> Iterator[str]:
     """Lines for debugfs: what mke2fs did not take over.
 
     Args:
         nanoseconds: whether inodes have room for more than seconds.
+        moment: files were changed then at the latest, and the rest of their times is somebody else's; None: all times
+            are those in the tree.
     """
     top = tree.stat()
     yield f"sif / mode 0{top.st_mode:o}"
     yield f"sif / uid {top.st_uid}"
     yield f"sif / gid {top.st_gid}"
-    for field, moment in (("atime", top.st_atime_ns), ("mtime", top.st_mtime_ns)):
-        yield f"sif / {field} @{moment // _NANOSECONDS & 0xFFFFFFFF}"
-    if nanoseconds:
-        yield from _times("/", top)
-        yield from _times_below(str(tree), "")
+    if moment is None:
+        yield f"sif / atime @{top.st_atime_ns // _NANOSECONDS & 0xFFFFFFFF}"
+    changed = top.st_mtime_ns // _NANOSECONDS
+    yield f"sif / mtime @{(changed if moment is None else min(changed, moment)) & 0xFFFFFFFF}"
+    if nanoseconds or moment is not None:
+        times = _Times(moment, nanoseconds=nanoseconds)
+        yield from times.of("/", top)
+        yield from times.below(str(tree), "")
 
 
-def _times_below(folder: str, inside: str) -> Iterator[str]:
-    for entry in os.scandir(folder):
-        path = f"{inside}/{entry.name}"
-        if not _BREAKS & set(path):  # debugfs reads lines
-            yield from _times(path, entry.stat(follow_symlinks=False))
-        if entry.is_dir(follow_symlinks=False):
-            yield from _times_below(entry.path, path)
+class _Times:
+    """Lines for the times of files: where they are later than `moment`, or in nanoseconds."""
+
+    def __init__(self, moment: int | None, *, nanoseconds: bool) -> None:
+        self._moment, self._nanoseconds = moment, nanoseconds
+        self._latest = moment * _NANOSECONDS if moment is not None else None
+
+    def below(self, folder: str, inside: str) -> Iterator[str]:
+        """All that is in `folder`, which is `inside` of the tree."""
+        for entry in os.scandir(folder):
+            path = f"{inside}/{entry.name}"
+            if not _BREAKS & set(path):  # debugfs reads lines
+                yield from self.of(path, entry.stat(follow_symlinks=False))
+            if entry.is_dir(follow_symlinks=False):
+                yield from self.below(entry.path, path)
+
+    def of(self, path: str, found: os.stat_result) -> Iterator[str]:
+        """One file. The last access is kept to the second: most files have been read during the build, and nobody asks
+        when exactly."""
+        if self._latest is not None and found.st_mtime_ns > self._latest:
+            yield f'sif "{_quoted(path)}" mtime @{self._moment}'
+        elif self._nanoseconds:
+            yield from _second_word(path, "mtime", found.st_mtime_ns)
+        if self._latest is None and self._nanoseconds:
+            yield from _second_word(path, "atime", found.st_atime_ns // _NANOSECONDS * _NANOSECONDS)
 
 
-def _times(path: str, found: os.stat_result) -> Iterator[str]:
-    """The second word of a time in ext4 (ext4's inode timestamps): two bits of epoch, thirty of nanoseconds. The last
-    access is kept to the second: most files have been read during the build, and nobody asks when exactly."""
-    quoted = path.replace('"', '""')
-    for field, moment in (("atime", found.st_atime_ns // _NANOSECONDS * _NANOSECONDS), ("mtime", found.st_mtime_ns)):
-        seconds, nanoseconds = divmod(moment, _NANOSECONDS)
-        low = (seconds + 2**31) % 2**32 - 2**31
-        extra = nanoseconds << 2 | (seconds - low) >> 32 & 3
-        if extra:
-            yield f'sif "{quoted}" {field}_extra 0x{extra:x}'
+def _quoted(path: str) -> str:
+    return path.replace('"', '""')
+
+
+def _second_word(path: str, field: str, moment_ns: int) -> Iterator[str]:
+    """The second word of a time in ext4 (ext4's inode timestamps): two bits of epoch, thirty of nanoseconds."""
+    seconds, nanoseconds = divmod(moment_ns, _NANOSECONDS)
+    low = (seconds + 2**31) % 2**32 - 2**31
+    extra = nanoseconds << 2 | (seconds - low) >> 32 & 3
+    if extra:
+        yield f'sif "{_quoted(path)}" {field}_extra 0x{extra:x}'

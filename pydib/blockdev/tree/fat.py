@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydib.blockdev.filesystem import made_at
 from pydib.blockdev.nodes import Mkfs
 from pydib.errors import BlockDeviceError
 from pydib.host.command import run
@@ -21,8 +22,11 @@ _FORBIDDEN = set('"*/:<>?\\|')
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "MTOOLS_SKIP_CHECK": "1", "MTOOLSRC": "/dev/null"}
 
 
-def fill_fat(node: Mkfs, image: Path, tree: Path) -> None:
-    """Copy what is in `tree` into the filesystem in `image`, a file that holds nothing else.
+def fill_fat(node: Mkfs, image: Path, tree: Path, *, moment: int | None = None) -> None:
+    """Copy what is in `tree` into the filesystem in `image`, a file that holds nothing else, in the order of names.
+
+    Args:
+        moment: no file was changed after that, in seconds since 1970: the tree's files get it where they were.
 
     Raises:
         BlockDeviceError: the tree has what FAT cannot hold, or does not fit.
@@ -31,10 +35,28 @@ def fill_fat(node: Mkfs, image: Path, tree: Path) -> None:
     for problem in problems(tree):
         raise BlockDeviceError(f"{problem}, which cannot be put on FAT", where=node.where,
                                hint="keep it out of that folder, or give the filesystem another type")
-    names = sorted(os.listdir(tree))
-    if names:
-        run("mcopy", "-i", image, "-s", "-p", "-m", "-Q", "--", *(str(tree / name) for name in names), "::/",
-            env={**os.environ, **_ENVIRONMENT})
+    for folder, inside in _folders(tree):
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        for entry in entries:
+            if moment is not None and entry.stat().st_mtime > moment:
+                os.utime(entry.path, (moment, moment))
+        files = [entry.path for entry in entries if not entry.is_dir()]
+        if inside:
+            _mtools("mmd", image, f"::{inside}", moment=moment)
+        if files:
+            _mtools("mcopy", image, "-p", "-m", "-Q", "--", *files, f"::{inside}/", moment=moment)
+
+
+def _folders(tree: Path, inside: str = "") -> Iterator[tuple[Path, str]]:
+    """The folders of `tree`, each with its path in there: parents first, then by name."""
+    yield tree, inside
+    for entry in sorted(os.scandir(tree), key=lambda entry: entry.name):
+        if entry.is_dir(follow_symlinks=False):
+            yield from _folders(Path(entry.path), f"{inside}/{entry.name}")
+
+
+def _mtools(program: str, image: Path, *words: str, moment: int | None) -> None:
+    run(program, "-i", image, *words, more_env={**_ENVIRONMENT, **made_at(moment)})
 
 
 def problems(tree: Path, inside: str = "") -> Iterator[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from pydib.blockdev.nodes import Mkfs
 from pydib.blockdev.table import Extent
 from pydib.blockdev.tree import ext
-from pydib.blockdev.tree.ext import corrections, ext_command, make_ext
+from pydib.blockdev.tree.ext import corrections, ext_command, inode_times, make_ext
 from pydib.errors import BlockDeviceError, CommandFailed
 from pydib.host.command import run
 from pydib.sizes import MIB
@@ -45,6 +47,42 @@ def test_times_have_nanoseconds_and_an_epoch_where_they_need_them(tmp_path: Path
         "sif / mode 042751", f"sif / uid {os.getuid()}", f"sif / gid {os.getgid()}",
         "sif / atime @1000000000", "sif / mtime @1000000000", 'sif "/a ""b" mtime_extra 0xd']
     assert len(list(corrections(tmp_path, nanoseconds=False))) == 5
+
+
+def test_nothing_was_changed_after_the_moment(tmp_path: Path) -> None:
+    for name, seconds in (("before", 10**9 - 1), ("after", 10**9 + 7)):
+        (tmp_path / name).write_text("")
+        os.utime(tmp_path / name, ns=(5, seconds * 10**9 + 3))
+    lines = list(corrections(tmp_path, moment=10**9))
+    assert "sif / mtime @1000000000" in lines
+    assert {'sif "/after" mtime @1000000000', 'sif "/before" mtime_extra 0xc'} <= set(lines)
+    assert not [line for line in lines if "atime" in line or "/after" in line and "extra" in line]
+
+
+def test_all_inodes_in_use_get_the_moment_wherever_the_free_ones_are() -> None:
+    told = "Inode count:              24\n  Free inodes: 13-14, 16\n  Free inodes: 18-24\n"
+    assert list(inode_times(told, 7))[::2] == [f"sif <{number}> atime @7" for number in (2, 11, 12, 15, 17)]
+    full = "Inode count:              12\n  Free inodes: \n"
+    assert list(inode_times(full, 7))[1::2] == [f"sif <{number}> ctime @7" for number in (2, 11, 12)]
+
+
+@pytest.mark.machine
+def test_a_filesystem_made_for_a_moment_is_the_same_again(tmp_path: Path) -> None:
+    made = []
+    for order in (("a", "b", "line\nbreak"), ("line\nbreak", "b", "a")):
+        tree, image = tmp_path / f"tree{len(made)}", tmp_path / f"disk{len(made)}.raw"
+        tree.mkdir(mode=0o755)
+        for name in order:
+            (tree / name).write_text(name)
+        os.truncate(os.open(image, os.O_CREAT | os.O_WRONLY), 40 * MIB)
+        node = replace(NODE, hash_seed="7d1b5b7c-0000-4000-8000-000000000002")
+        make_ext(node, image, AT_9_MIB, ["-i", "4096"], tree, moment=10**9)
+        made.append(image.read_bytes())
+    assert made[0] == made[1]
+    image = tmp_path / "disk0.raw"
+    told = run("debugfs", "-R", "stat <12>", f"{image}?offset={9 * MIB}")
+    assert re.findall(r"time: 0x(\w+):", told) == [f"{10**9:08x}"] * 4
+    assert run("e2fsck", "-fn", f"{image}?offset={9 * MIB}")
 
 
 def test_what_debugfs_does_not_do_is_an_error_although_it_ends_well(tmp_path: Path) -> None:
