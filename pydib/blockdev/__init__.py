@@ -25,7 +25,7 @@ from pydib.blockdev.create.assemble import AssembledDisk, assembled
 from pydib.blockdev.filesystem import RootDefaults, journal_mib, mkfs_command, mkfs_options
 from pydib.blockdev.graph import Answers, Graph, ImageLayout
 from pydib.blockdev.machine import check_machine
-from pydib.blockdev.tree.assemble import assemble_tree, prepare_tree
+from pydib.blockdev.tree.assemble import assemble_tree, mount_points, prepare_tree
 
 
 def load(text: str | None, *, root: RootDefaults | None = None, where: str = "",
@@ -51,5 +51,5 @@ def load(text: str | None, *, root: RootDefaults | None = None, where: str = "",
 __all__ = [
     "DEFAULT_CONFIG", "Answers", "AssembledDisk", "Choice", "Graph", "ImageLayout", "RootDefaults",
     "assemble_tree", "assembled", "check_machine", "choose", "journal_mib", "load", "mkfs_command", "mkfs_options",
-    "prepare_tree",
+    "mount_points", "prepare_tree",
 ]

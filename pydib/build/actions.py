@@ -35,7 +35,7 @@ from pydib.recipe import RANDOM_SEED, truth
 from pydib.runner import target
 from pydib.runner.breaks import Place, breaks_from, run_between_breaks
 from pydib.runner.hooktree import write_install_type
-from pydib.runner.normal import normalise
+from pydib.runner.normal import age, normalise
 from pydib.runner.phase import TARGET_TREE, PhaseRun, Tail
 
 EFI_ELEMENT = "block-device-efi"
@@ -383,6 +383,8 @@ class Build:
         """Unmount and detach the disk."""
         self._detach(self.recipe.environment.get("EXTRA_DETACH", ""))
         self._release_system()
+        for point in blockdev.mount_points(self.graph):
+            age(self.layout.mount / point.lstrip("/"), self.moment)
         self.disk_stack.close()
 
     def _release_system(self) -> None:

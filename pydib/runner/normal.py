@@ -15,6 +15,7 @@ from pathlib import Path
 from pydib.host.inside import is_inside
 
 _DAY = 24 * 3600
+_NANOSECONDS = 1_000_000_000
 _CACHES = ("var/cache/ldconfig/aux-cache",)
 """Caches that their programs make again, and that hold times and inode numbers of the build's own disk."""
 _SHADOWS = ("etc/shadow", "etc/shadow-")
@@ -36,6 +37,17 @@ def normalise(root: Path, moment: int) -> None:
             _rewrite(root / name, lambda text: _aged_shadow(text, moment // _DAY))
     for path in _compiled(root):
         _age_compiled(path, moment)
+
+
+def age(root: Path, moment: int) -> None:
+    """Let no file of the filesystem mounted at `root` say that it was changed after `moment`, in seconds since 1970."""
+    device = root.lstat().st_dev
+    for folder, folders, names in os.walk(root, topdown=False):
+        for name in (*folders, *names, "."):
+            path = os.path.join(folder, name)
+            found = os.lstat(path)
+            if found.st_dev == device and found.st_mtime_ns > moment * _NANOSECONDS:
+                os.utime(path, (moment, moment), follow_symlinks=False)
 
 
 def _is_file(root: Path, name: str) -> bool:

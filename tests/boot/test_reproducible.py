@@ -1,5 +1,5 @@
-"""`debian-minimal vm` twice: by root, and by an ordinary user elsewhere, later, with another host name, locale and umask.
-The raw and qcow2 images are the same to the bit."""
+"""`debian-minimal vm` twice: by root, and by an ordinary user elsewhere, later, with another locale and umask. The raw
+and qcow2 images are the same to the bit."""
 
 from __future__ import annotations
 

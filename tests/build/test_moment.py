@@ -22,7 +22,8 @@ def lists(tree: Path, **dates: str) -> Path:
 
 
 def test_the_newest_archive_decides(tmp_path: Path) -> None:
-    tree = lists(tmp_path, stable_InRelease="Sat, 06 Sep 2025 08:37:54 UTC", updates_Release="Sun, 7 Sep 2025 00:00:00 UTC",
+    tree = lists(tmp_path, stable_InRelease="Sat, 06 Sep 2025 08:37:54 UTC",
+                 updates_Release="Sun, 7 Sep 2025 00:00:00 UTC",
                  broken_InRelease="some day", main_Packages="Sun, 7 Sep 2031 00:00:00 UTC")
     assert of_archives(tree) == 1_757_203_200
 

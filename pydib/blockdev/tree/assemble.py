@@ -134,6 +134,6 @@ class _Assembly:
             if tree is not None and node.type in FAT:
                 fill_fat(node, own, tree, moment=self.moment)
             elif tree is not None:
-                fill_by_kernel(node, own, tree, self.work_dir)
+                fill_by_kernel(node, own, tree, self.work_dir, moment=self.moment)
             place(own, image, extent.offset_bytes)
         own.unlink()

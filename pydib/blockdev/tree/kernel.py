@@ -33,11 +33,12 @@ _KERNEL_LINE = re.compile(r"^(\[ *\d|XFS \(|BTRFS|SELinux:|mmapper|sysrq:|reboot
 _WORD = re.compile(r"[A-Za-z0-9/._+@~-]+")
 
 
-def fill_by_kernel(node: Mkfs, image: Path, tree: Path, work: Path) -> None:
+def fill_by_kernel(node: Mkfs, image: Path, tree: Path, work: Path, *, moment: int | None = None) -> None:
     """Put what is in `tree` into the filesystem `node` in `image`, a file that holds nothing else.
 
     Args:
         work: an existing folder for what this needs; empty of it afterwards.
+        moment: no file says that it was changed after that, in seconds since 1970; None keeps all times.
 
     Raises:
         BlockDeviceError: the tree does not fit, or the kernel refuses the filesystem.
@@ -46,7 +47,7 @@ def fill_by_kernel(node: Mkfs, image: Path, tree: Path, work: Path) -> None:
     if not _WORD.fullmatch(f"{work}{image}"):
         raise BlockDeviceError("a kernel's command line cannot hold the name of this folder", where=str(work),
                                hint="set TMPDIR to a folder whose name has only letters, digits and . _ -")
-    with _room(tree, work) as room:
+    with _room(tree, work, moment) as room:
         try:
             told = run(PROGRAM, f"mem={_MEMORY}", "rootfstype=hostfs", "ro", f"ubda={image}", "con=null",
                        "con0=null,fd:1", "ssl=null", "quiet", f"uml_dir={room}/own/", f"pydib_work={room}",
@@ -70,7 +71,7 @@ def _failure(node: Mkfs, told: str) -> BlockDeviceError:
 
 
 @contextmanager
-def _room(tree: Path, work: Path) -> Iterator[Path]:
+def _room(tree: Path, work: Path, moment: int | None) -> Iterator[Path]:
     """A folder with all that the first process in there reads: the tree, packed and as it is, and a mount point."""
     room = work / "room"
     with ExitStack() as stack:
@@ -85,16 +86,18 @@ def _room(tree: Path, work: Path) -> Iterator[Path]:
         for name in ("init", *_SETUID):
             shutil.copyfile(_INIT if name == "init" else require_tool(name), room / name)
             (room / name).chmod(0o755)
-        (room / "sockets").write_bytes(b"".join(os.fsencode(word) + b"\0" for words in sockets(tree) for word in words))
-        _pack(tree, room / "tree.tar")
+        (room / "sockets").write_bytes(b"".join(os.fsencode(word) + b"\0" for words in sockets(tree, moment)
+                                                for word in words))
+        _pack(tree, room / "tree.tar", moment)
         yield room
 
 
-def _pack(tree: Path, archive: Path) -> None:
+def _pack(tree: Path, archive: Path, moment: int | None) -> None:
+    clamped = [f"--mtime=@{moment}", "--clamp-mtime"] if moment is not None else []
     try:
         run("tar", "--create", "--file", archive, "--directory", tree, "--format=posix", "--numeric-owner", "--sparse",
             "--xattrs", "--xattrs-include=*", "--acls", "--no-check-device",
-            "--pax-option=delete=atime,delete=ctime", ".")
+            "--pax-option=delete=atime,delete=ctime", *clamped, ".")
     except CommandFailed as problem:
         if not any(words in problem.output for words in _FULL):
             raise
@@ -102,17 +105,18 @@ def _pack(tree: Path, archive: Path) -> None:
                                hint="build with --no-tmpfs, or set TMPDIR to a disk with more room") from None
 
 
-def sockets(tree: Path) -> Iterator[tuple[str, str, str]]:
+def sockets(tree: Path, moment: int | None = None) -> Iterator[tuple[str, str, str]]:
     """The sockets in `tree`, which tar leaves out: path, beginning with `./`; its time, and that of its folder, in
-    seconds with nine decimals."""
+    seconds with nine decimals, but not after `moment`."""
     for folder, _, names in os.walk(tree):
         for name in names:
             path = Path(folder, name)
             found = path.lstat()
             if stat.S_ISSOCK(found.st_mode):
-                yield f"./{path.relative_to(tree)}", _time(found), _time(path.parent.lstat())
+                yield f"./{path.relative_to(tree)}", _time(found, moment), _time(path.parent.lstat(), moment)
 
 
-def _time(found: os.stat_result) -> str:
-    seconds, nanoseconds = divmod(abs(found.st_mtime_ns), 1_000_000_000)
-    return f"{'-' if found.st_mtime_ns < 0 else ''}{seconds}.{nanoseconds:09}"
+def _time(found: os.stat_result, moment: int | None) -> str:
+    changed = found.st_mtime_ns if moment is None else min(found.st_mtime_ns, moment * 1_000_000_000)
+    seconds, nanoseconds = divmod(abs(changed), 1_000_000_000)
+    return f"{'-' if changed < 0 else ''}{seconds}.{nanoseconds:09}"

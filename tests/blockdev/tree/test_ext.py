@@ -56,7 +56,7 @@ def test_nothing_was_changed_after_the_moment(tmp_path: Path) -> None:
     lines = list(corrections(tmp_path, moment=10**9))
     assert "sif / mtime @1000000000" in lines
     assert {'sif "/after" mtime @1000000000', 'sif "/before" mtime_extra 0xc'} <= set(lines)
-    assert not [line for line in lines if "atime" in line or "/after" in line and "extra" in line]
+    assert not [line for line in lines if "atime" in line or ("/after" in line and "extra" in line)]
 
 
 def test_all_inodes_in_use_get_the_moment_wherever_the_free_ones_are() -> None:
