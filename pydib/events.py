@@ -62,10 +62,12 @@ class StepStarted(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class StepFinished(Event):
-    """A step of the engine is done, after `seconds`."""
+    """A step of the engine is done, after `seconds`; what the engine and its tools spent meanwhile."""
 
     step: str
     seconds: float
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +101,18 @@ class ScriptCached(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ScriptFinished(Event):
-    """A script ended with `exit_code` after `seconds`."""
+    """A script ended with `exit_code` after `seconds`; what it cost is as in `pydib.host.script.Ended`."""
 
     phase: str
     script: str
     element: str
     exit_code: int
     seconds: float
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    peak_bytes: int | None = None
+    written_bytes: int | None = None
+    network_bytes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +137,10 @@ class ImageWritten(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class BuildFinished(Event):
-    """The build succeeded, after `seconds`."""
+    """The build succeeded, after `seconds`; the engine itself had `peak_bytes` of memory at most."""
 
     seconds: float
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

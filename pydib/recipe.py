@@ -121,6 +121,7 @@ class Wishes:
         timestamps: whether lines on stdout begin with the time (C-180).
         logfile: also append the log there, always with the time (C-181); empty for none.
         events_file: also write every event there as a line of JSON; empty for none.
+        timeline_file: write a page with the build's timeline there, and a trace beside it; empty for none.
         hidden: texts that none of these shows.
     """
 
@@ -128,6 +129,7 @@ class Wishes:
     timestamps: bool = True
     logfile: str = ""
     events_file: str = ""
+    timeline_file: str = ""
     hidden: tuple[str, ...] = field(default=(), repr=False)
 
 

@@ -26,6 +26,7 @@ from pydib.build.decide import (
     root_defaults,
 )
 from pydib.errors import EngineError, PydibError
+from pydib.host import costs
 from pydib.host.namespace import run_isolated
 from pydib.host.script import end_strays
 from pydib.host.workspace import workspace
@@ -109,7 +110,7 @@ def carry_out(order: Order, report: events.Reporter) -> None:
                 build.publish()
             else:
                 report(events.Note(text="No final image is saved"))
-    report(events.BuildFinished(seconds=clock.monotonic() - begun))
+    report(events.BuildFinished(seconds=clock.monotonic() - begun, peak_bytes=costs.own_peak_bytes()))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
-from pydib import blockdev, clock, environment, events, paths, sizes
+from pydib import blockdev, environment, events, paths, sizes
 from pydib.blockdev import state as disk_state
 from pydib.build.decide import Order
 from pydib.build.finished import Finished
@@ -19,6 +19,7 @@ from pydib.build.moment import VARIABLE, WITHOUT_ARCHIVE, of_archives
 from pydib.build.no_layers import NoLayers
 from pydib.build.open_layers import open_layers
 from pydib.build.outputs import publish_outputs, staged
+from pydib.build.step import step
 from pydib.errors import EngineError, RecipeError
 from pydib.host import machine
 from pydib.host.inside import write_inside
@@ -203,12 +204,10 @@ class Build:
                 self.handed_out = self.finished.at_hand
             if self.handed_out:
                 continue
-            begun = clock.monotonic()
-            self.report(events.StepStarted(step=name))
-            self.layers.ready()
-            _ACTIONS[name](self)
-            self.layers.settle(f"pydib {name}")
-            self.report(events.StepFinished(step=name, seconds=clock.monotonic() - begun))
+            with step(name, self.report):
+                self.layers.ready()
+                _ACTIONS[name](self)
+                self.layers.settle(f"pydib {name}")
 
     def check_root(self) -> None:
         """root.d must have filled the target, and told from which archives: their date is what scripts go by from now

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydib import clock, events
 from pydib.build.decide import Order
+from pydib.build.step import step
 from pydib.errors import ImageError
 from pydib.image.convert import convert, take_raw
 from pydib.image.docker import import_image
@@ -26,10 +27,8 @@ def publish_outputs(order: Order, disk_image: Path | None, report: events.Report
     """
     kinds = sorted(order.prepared.outputs, key=lambda kind: kind == "raw")
     for kind in kinds:
-        report(events.StepStarted(step=f"output {kind}"))
-        begun = clock.monotonic()
-        _make_output(order, kind, disk_image)
-        report(events.StepFinished(step=f"output {kind}", seconds=clock.monotonic() - begun))
+        with step(f"output {kind}", report):
+            _make_output(order, kind, disk_image)
     for kind in sorted(kinds, key=lambda kind: kind != "docker"):
         publish_made(order, kind, report)
 

@@ -115,9 +115,12 @@ def _convert(fields: dict[str, Any], name: str, how: Callable[[Any], Any]) -> No
 @recipe_options
 @click.option("--logfile", metavar="FILE", help="Append the log to FILE as well.")
 @click.option("--events", "events_file", metavar="FILE", help="Append what happens to FILE as lines of JSON.")
+@click.option("--timeline", "timeline_file", metavar="FILE",
+              help="Write a page with the build's timeline, and FILE.json for trace viewers.")
 @click.option("--progress", type=click.Choice(["auto", "lines", "live", "quiet"]), default="auto", show_default=True,
               help="What to show: auto is live on a terminal and lines elsewhere.")
-def command(logfile: str | None, events_file: str | None, progress: str, **options: Any) -> int:
+def command(logfile: str | None, events_file: str | None, timeline_file: str | None, progress: str, **options: Any
+            ) -> int:
     """Build an image from ELEMENTs, for example: pydib build -o debian debian-minimal vm."""
     from pydib.build import run_build
 
@@ -129,4 +132,5 @@ def command(logfile: str | None, events_file: str | None, progress: str, **optio
     styles = {"auto": "progress" if live else "lines", "live": "progress"}
     return run_build(wanted, Wishes(
         style=styles.get(progress, progress), logfile=logfile or "", events_file=events_file or "",
+        timeline_file=timeline_file or "",
         timestamps=not recipe.truth(os.environ.get("DIB_NO_TIMESTAMP", ""))))

@@ -11,6 +11,7 @@ from pydib import __version__
 from pydib.cli.errors import report_errors
 
 COMMANDS = {
+    "bench": "Tell what each phase and script of a build costs, beside the last time.",
     "blame": "Say which script wrote a file of an image.",
     "boot": "Boot an image in QEMU and wait for its login prompt.",
     "build": "Build an image from elements.",
@@ -22,6 +23,7 @@ COMMANDS = {
     "lint": "Check elements by reading them.",
     "new": "Write an element to begin with, and its first test.",
     "plan": "Show what a build would do, without doing it.",
+    "repro": "Build twice, and name the script that first differs.",
     "resolve": "Expand elements by their dependencies.",
     "shell": "Open a shell before or after a script of a build.",
     "size": "Say how much of an image each element and script made.",

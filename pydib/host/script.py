@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from pydib import clock
-from pydib.host import kernel
+from pydib.host import costs, kernel
 
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20
@@ -50,13 +50,17 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Ended:
-    """How a process ended: exit code as a shell gives it (128 + signal), and its cost in seconds."""
+    """How a process ended: exit code as a shell gives it (128 + signal), and what it cost: seconds, the most memory
+    that one of its processes had, bytes that it sent to disks, bytes over the network meanwhile. None: not known."""
 
     code: int
     seconds: float
     user_seconds: float
     system_seconds: float
     captured: bytes = b""
+    peak_bytes: int | None = None
+    written_bytes: int | None = None
+    network_bytes: int | None = None
 
 
 class Launcher:
@@ -91,7 +95,7 @@ class Launcher:
 
     def run(self, job: Job) -> Ended:
         """Run `job` to its end."""
-        begun = clock.monotonic()
+        begun, network = clock.monotonic(), costs.network_bytes()
         capture_read, capture_write = os.pipe() if job.capture else (-1, -1)
         try:
             pid = _spawn(job, self._write_end, capture_write)
@@ -104,6 +108,7 @@ class Launcher:
                 os.close(capture_write)
         try:
             captured = self._follow(pid, capture_read)
+            written = costs.written_by(pid)
             _, status, usage = os.wait4(pid, 0)
         except BaseException:
             _kill(pid)
@@ -115,7 +120,8 @@ class Launcher:
         if os.getpid() == 1:
             _keep_proc()
         return Ended(code=_shell_code(status), seconds=clock.monotonic() - begun, user_seconds=usage.ru_utime,
-                     system_seconds=usage.ru_stime, captured=captured)
+                     system_seconds=usage.ru_stime, captured=captured, peak_bytes=costs.peak_of(usage),
+                     written_bytes=written, network_bytes=_difference(network, costs.network_bytes()))
 
     def _never_ran(self, job: Job, error: OSError, begun: float) -> Ended:
         """What a shell says and does when a program cannot be started (C-098)."""
@@ -175,6 +181,10 @@ class Launcher:
         if self._rest:
             line, self._rest = self._rest, b""
             self._on_line(line.decode("utf-8", "surrogateescape"))
+
+
+def _difference(before: int | None, after: int | None) -> int | None:
+    return None if before is None or after is None else after - before
 
 
 def _read_available(descriptor: int) -> bytes:

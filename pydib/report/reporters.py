@@ -15,6 +15,7 @@ from pydib.errors import RecipeError
 from pydib.masking import Mask
 from pydib.recipe import Wishes
 from pydib.report.lines import as_bytes, lines_of
+from pydib.report.timeline import Timeline
 
 
 @contextmanager
@@ -37,6 +38,8 @@ def reporter(wishes: Wishes) -> Iterator[events.Reporter]:
             takers.append(LineLog(stack.enter_context(_opened(wishes.logfile, "--logfile")), timestamps=True))
         if wishes.events_file:
             takers.append(JsonLines(stack.enter_context(_opened(wishes.events_file, "--events"))))
+        if wishes.timeline_file:
+            takers.append(stack.enter_context(Timeline(wishes.timeline_file)))
 
         def report(event: events.Event) -> None:
             shown = mask.event(event)

@@ -204,8 +204,10 @@ def _run_script(run: PhaseRun, name: str, sourced: Sourced, reason: str, launche
         tail.clear()
         with run.around():
             ended = launcher.run(job)
-    report(ScriptFinished(phase=run.phase, script=target, element=element, exit_code=ended.code,
-                          seconds=ended.seconds))
+    report(ScriptFinished(
+        phase=run.phase, script=target, element=element, exit_code=ended.code, seconds=ended.seconds,
+        user_seconds=ended.user_seconds, system_seconds=ended.system_seconds, peak_bytes=ended.peak_bytes,
+        written_bytes=ended.written_bytes, network_bytes=ended.network_bytes))
     if ended.code != 0 and sourced.errexit:
         raise HookFailed(
             phase=run.phase, script=target, code=run.failure or ended.code, element=element, tail=list(tail.lines),

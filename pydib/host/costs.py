@@ -1,0 +1,47 @@
+"""What work cost: processor time, memory, bytes written to disk, bytes over the network (proc(5), getrusage(2))."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from pathlib import Path
+
+KIB = 1024
+_NETWORK = Path("/proc/net/dev")
+_LOOPBACK = "lo"
+
+
+def written_by(pid: int) -> int | None:
+    """Bytes that the process, just ended and not yet waited for, and all that it has waited for sent to disks; None
+    where the kernel does not tell. What stays in memory, on a tmpfs for instance, does not count."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+        return int(dict(line.split(": ") for line in lines)["write_bytes"])
+    return None
+
+
+def network_bytes() -> int | None:
+    """Bytes received and sent so far by all interfaces of our network namespace but loopback; None where the kernel
+    does not tell. A build has the host's network, so others on the machine count, too."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        rows = [line.replace(":", " ").split() for line in _NETWORK.read_text().splitlines()[2:]]
+        return sum(int(row[1]) + int(row[9]) for row in rows if row[0] != _LOOPBACK)
+    return None
+
+
+def processor_seconds() -> tuple[float, float]:
+    """What we, and those of our children that have ended, have spent in user and in system mode."""
+    both = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime for one in both), sum(one.ru_stime for one in both)
+
+
+def peak_of(usage: resource.struct_rusage) -> int | None:
+    """The most memory that the largest process had which `usage` is about; None when that is less than ours, since what
+    we start counts with our size until it is another program."""
+    found = usage.ru_maxrss * KIB
+    return found if found > own_peak_bytes() else None
+
+
+def own_peak_bytes() -> int:
+    """The most memory that we had at one time."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
