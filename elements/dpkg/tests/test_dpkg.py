@@ -629,3 +629,54 @@ def test_notes_about_drivers_are_kept_on_the_build_host(dpkg, fake_root, cache, 
 
 def test_without_an_initramfs_no_notes_are_lent(dpkg, cache):
     assert not dpkg.run("pre-finalise.d/40-lend-initramfs-notes").called("mount")
+
+
+DEPMOD = """\
+#!/bin/bash
+# Acts depmod: notes the call, and writes of the modules' texts.
+echo called >> /calls
+folder=/lib/modules/${!#}
+cat "$folder"/*.ko > "$folder/modules.dep"
+"""
+
+
+@pytest.fixture
+def depmod(dpkg, fake_root):
+    """Has depmod run for a kernel that was just unpacked; gives how often depmod itself ran, and what it made."""
+    fake_root.write("/sbin/depmod", DEPMOD, mode=0o755)
+    fake_root.write("/usr/bin/true", "#!/bin/sh\n", mode=0o755)
+    fake_root.mkdir("/var/cache/dib-initramfs/new")
+    assert dpkg.run("root.d/50-defer-initramfs").ok
+
+    def install(*arguments: str, module: str = "a driver"):
+        fake_root.write("/calls", "")
+        shutil.rmtree(fake_root.path("/lib/modules"), ignore_errors=True)
+        fake_root.write("/lib/modules/6/a.ko", module)
+        run = dpkg.run_with("stand-ins/depmod", *arguments, "6", side="target")
+        assert run.ok, run.output
+        return fake_root.read("/calls").count("called"), fake_root.read("/lib/modules/6/modules.dep")
+
+    return install
+
+
+def test_what_depmod_makes_of_a_kernel_is_remembered(depmod):
+    assert depmod() == (1, "a driver")
+    assert depmod() == (0, "a driver")
+    assert depmod("-a") == (1, "a driver"), "asked otherwise"
+    assert depmod(module="another") == (1, "another")
+    assert depmod(module="another") == (0, "another")
+
+
+@pytest.mark.parametrize("options", [["-F", "/boot/System.map-6"], ["-n"]])
+def test_depmod_with_other_options_is_depmod(depmod, options):
+    assert [depmod(*options)[0], depmod(*options)[0]] == [1, 1]
+
+
+def test_scripts_of_packages_find_the_stand_in_first(dpkg, fake_root):
+    assert dpkg.run("root.d/50-defer-initramfs").ok
+    settings = fake_root.read("/etc/apt/apt.conf.d/60dib-initramfs")
+    first = settings.split('"')[1].split(":")[0]
+    assert settings.startswith("DPkg::Path ") and fake_root.exists(f"{first}/depmod")
+    assert dpkg.run("post-root.d/90-keep-initramfs-notes").ok
+    assert dpkg.run("finalise.d/40-initramfs").ok
+    assert not fake_root.exists(first) and not fake_root.exists("/etc/apt/apt.conf.d/60dib-initramfs")
