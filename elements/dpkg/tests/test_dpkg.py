@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -680,3 +681,67 @@ def test_scripts_of_packages_find_the_stand_in_first(dpkg, fake_root):
     assert dpkg.run("post-root.d/90-keep-initramfs-notes").ok
     assert dpkg.run("finalise.d/40-initramfs").ok
     assert not fake_root.exists(first) and not fake_root.exists("/etc/apt/apt.conf.d/60dib-initramfs")
+
+
+RELEASE = "archive_dists_stable_InRelease"
+LIST = "archive_dists_stable_main_binary-amd64_Packages"
+
+
+@pytest.fixture
+def lists(dpkg, fake_root):
+    """Has a root of one source, its lists kept by an earlier build; gives what another root of that source is lent."""
+    cache = fake_root.base / "cache/apt-lists"
+    cache.mkdir(parents=True)
+    fake_root.write("/etc/apt/sources.list.d/0000main.list", "deb [signed-by=/k] archive stable main\n")
+    text = "Package: bash\n"
+    sum_of_list = hashlib.sha256(text.encode()).hexdigest()
+    fake_root.write(f"/var/lib/apt/lists/{RELEASE}", f"SHA256:\n {sum_of_list} 14 main/binary-amd64/Packages\n")
+    fake_root.write(f"/var/lib/apt/lists/{LIST}", text)
+    fake_root.write("/var/lib/apt/lists/lock", "")
+    run = dpkg.run_with("apt-lists/keep", str(fake_root.directory), str(cache), side="host")
+    assert run.ok, run.output
+    [known] = cache.iterdir()
+    for path in (RELEASE, LIST, "lock"):
+        fake_root.remove(f"/var/lib/apt/lists/{path}")
+
+    def lend(known=known):
+        run = dpkg.run_with("apt-lists/lend", str(fake_root.directory), str(cache), side="host")
+        assert run.ok, run.output
+        return sorted(path.name for path in fake_root.path("/var/lib/apt/lists").iterdir() if path.is_file())
+
+    lend.known = known
+    return lend
+
+
+def test_package_lists_are_kept_for_the_next_bootstrap(lists):
+    assert sorted(path.name for path in lists.known.iterdir()) == [RELEASE, LIST]
+    assert lists() == [RELEASE, LIST]
+
+
+def test_a_damaged_package_list_is_not_lent(lists):
+    (lists.known / LIST).write_text("Package: rash\n")
+    assert lists() == []
+
+
+def test_package_lists_of_other_sources_are_not_lent(lists, fake_root):
+    fake_root.write("/etc/apt/sources.list.d/0000main.list", "deb [signed-by=/k] archive testing main\n")
+    assert lists() == []
+
+
+def test_package_lists_that_are_there_stay(lists, fake_root):
+    fake_root.write(f"/var/lib/apt/lists/{RELEASE}", "newer")
+    assert lists() == [RELEASE]
+
+
+def test_newer_package_lists_replace_the_kept_ones(lists, dpkg, fake_root):
+    def keep():
+        run = dpkg.run_with("apt-lists/keep", str(fake_root.directory), str(lists.known.parent), side="host")
+        assert run.ok, run.output
+        return (lists.known / RELEASE).stat().st_ino
+
+    lists()
+    before = keep()
+    assert keep() == before, "nothing new"
+    fake_root.write(f"/var/lib/apt/lists/{RELEASE}", "newer")
+    assert keep() != before
+    assert (lists.known / RELEASE).read_text() == "newer"
