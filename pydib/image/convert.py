@@ -7,8 +7,11 @@ from pathlib import Path
 
 from pydib.errors import CommandFailed, ImageError
 from pydib.host.command import run
+from pydib.image.qcow2 import can_write, write_compressed
 
 COROUTINES = "16"
+_SAID_ANYWAY = ("", "compat=1.1", "compat=v3")
+"""Options that say what a qcow2 of ours is without them."""
 
 
 def qcow2_options(*, compress: bool, compression: str, given: str) -> str:
@@ -43,11 +46,15 @@ def convert_argv(source: Path, target: Path, *, kind: str, compress: bool, compr
 
 def convert(source: Path, target: Path, *, kind: str, compress: bool, compression: str = "zlib", options: str = ""
             ) -> None:
-    """Make `target` of format `kind` from the raw image `source`.
+    """Make `target` of format `kind` from the raw image `source`. A compressed qcow2 without options that only qemu-img
+    knows is written by ourselves, which takes all cores.
 
     Raises:
         ImageError: qemu-img refused, for instance an unknown format, or a full disk.
     """
+    if kind == "qcow2" and compress and options in _SAID_ANYWAY and can_write(compression):
+        write_compressed(source, target, compression=compression)
+        return
     argv = convert_argv(source, target, kind=kind, compress=compress, compression=compression, options=options)
     try:
         run(*argv)
