@@ -33,7 +33,8 @@ lint: setup ## style, types, and shell scripts
 	$(BIN)/pydib lint elements
 
 bench: setup ## measure pydib beside DIB, in one run
-	$(PYTHON) -m benchmarks
+	mkdir -p dist
+	$(PYTHON) -m benchmarks --json dist/benchmarks.json --html dist/benchmarks.html
 
 clean: ## remove what these commands made here
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist image.qcow2 image.d .coverage*

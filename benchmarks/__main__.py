@@ -1,4 +1,4 @@
-"""Run benchmarks: `python -m benchmarks [--runs N] [--json FILE] [--write] [CASE...]`."""
+"""Run benchmarks: `python -m benchmarks [--runs N] [--json FILE] [--html FILE] [--write] [CASE...]`."""
 
 from __future__ import annotations
 
@@ -10,41 +10,56 @@ from pathlib import Path
 from benchmarks import oracle
 from benchmarks.builds import builds
 from benchmarks.cases import CASES
+from benchmarks.growth import Series, growth
+from benchmarks.growth import table as growth_table
 from benchmarks.harness import Result, machine_card, markdown, save, table, write_between_marks
+from benchmarks.page import page
+from benchmarks.phases import phases
 
 HERE = Path(__file__).resolve().parent
-SUITES = {"builds": builds}
+SUITES = {"builds": builds, "phases": phases}
 """Cases that share their runs."""
+GROWTH = "growth"
 
 
 def main() -> int:
     """Measure the cases that were named, all by default; 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + " ".join([*CASES, *SUITES]))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + " ".join([*CASES, *SUITES, GROWTH]))
     parser.add_argument("--runs", type=int, default=3, help="how often each side runs (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts to FILE")
+    parser.add_argument("--largest", type=float, default=2.0, metavar="GB",
+                        help="the largest tree whose growth is measured, up to 8; it lies in memory, with its disk")
     parser.add_argument("--write", action="store_true",
                         help="put the table into benchmarks/README.md and README.md")
     options = parser.parse_args()
-    unknown = set(options.cases) - set(CASES) - set(SUITES)
+    unknown = set(options.cases) - set(CASES) - set(SUITES) - {GROWTH}
     if unknown:
         parser.error(f"no such case: {' '.join(sorted(unknown))}")
     oracle.check()
     results: list[Result] = []
+    grown: list[Series] = []
     machine = machine_card()
     print(" · ".join(f"{key} {value}" for key, value in machine.items()))
-    for name in options.cases or [*CASES, *SUITES]:
+    for name in options.cases or [*CASES, *SUITES, GROWTH]:
         with tempfile.TemporaryDirectory(prefix="pydib-bench-") as place:
+            if name == GROWTH:
+                grown = growth(Path(place), options.runs, largest_gb=options.largest)
+                print(growth_table(grown), flush=True)
+                continue
             new = (SUITES[name](Path(place), options.runs) if name in SUITES
                    else [CASES[name](Path(place), options.runs)])
         print(table(new) if not results else "\n".join(table(new).splitlines()[1:]), flush=True)
         results += new
     if options.json:
-        save(results, machine, options.json)
+        save(results, machine, options.json, grown)
+    if options.html:
+        options.html.write_text(page(results, grown, machine), encoding="utf-8")
     if options.write:
         for path in (HERE / "README.md", HERE.parent / "README.md"):
             write_between_marks(markdown(results, machine), path)
-    return 1 if not all(result.met for result in results) else 0
+    return 0 if all(one.met for one in (*results, *grown)) else 1
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 """Between these `python -m benchmarks --write` puts the table."""
@@ -130,7 +131,8 @@ def write_between_marks(text: str, path: Path) -> None:
     path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
-def save(results: Sequence[Result], machine: Mapping[str, str], path: Path) -> None:
-    """The results, every run of them, as JSON."""
+def save(results: Sequence[Result], machine: Mapping[str, str], path: Path, growth: Sequence[Any] = ()) -> None:
+    """The results, every run of them, and how cost grows, as JSON."""
     rows = [{**asdict(result), "ratio": result.ratio} for result in results]
-    path.write_text(json.dumps({"machine": dict(machine), "results": rows}, indent=2) + "\n")
+    grown = [{**asdict(series), "exponent": series.exponent} for series in growth]
+    path.write_text(json.dumps({"machine": dict(machine), "results": rows, "growth": grown}, indent=2) + "\n")
