@@ -54,7 +54,7 @@ def boot(image: Path, *, expect: str | None = None, timeout_seconds: float = DEF
     """Boot `image` and wait for `expect`, by default a login prompt, on its first serial port.
 
     Args:
-        image: any format that QEMU knows.
+        image: any format that QEMU knows; one whose name ends in .iso is a CD.
         expect: text that must occur in one line.
         timeout_seconds: how long to wait.
         memory_mib: memory of the machine in MiB.
@@ -81,7 +81,7 @@ def machine_for(image: Path, *, memory_mib: int = DEFAULT_MEMORY_MIB, cpus: int 
     """The machine that `boot` starts; arguments and errors as there."""
     file = image_file(image)
     require_tool(PROGRAM)
-    disk = Drive(path=file.path, format=file.format, sector_bytes=sector_bytes)
+    disk = Drive(path=file.path, format=file.format, sector_bytes=sector_bytes, cd=image.suffix == ".iso")
     return Machine(drives=(disk, *drives), memory_mib=memory_mib, cpus=cpus,
                    accelerator=accelerator or _accelerator(), efi=efi_firmware() if firmware == "efi" else None,
                    forwards=tuple(forwards))

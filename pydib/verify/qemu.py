@@ -19,6 +19,7 @@ class Drive:
     format: str
     snapshot: bool = True
     sector_bytes: int = 512
+    cd: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,12 +116,13 @@ def _drive(number: int, drive: Drive, *, starts: bool) -> tuple[str, ...]:
     none: a kernel that QEMU loads is the first thing tried, and needs the number.
     """
     order = f",bootindex={number}" if starts else ""
+    device = "ide-cd" if drive.cd else "virtio-blk-pci"
     keeps = "on" if drive.snapshot else "off"
     size = drive.sector_bytes
-    sectors = "" if size == 512 else f",logical_block_size={size},physical_block_size={size}"
+    sectors = "" if size == 512 or drive.cd else f",logical_block_size={size},physical_block_size={size}"
     return ("-drive", f"if=none,id=disk{number},format={drive.format},snapshot={keeps},cache=unsafe,discard=unmap,"
                       f"file={_escaped(drive.path)}",
-            "-device", f"virtio-blk-pci,drive=disk{number}{order}{sectors}")
+            "-device", f"{device},drive=disk{number}{order}{sectors}")
 
 
 def _kernel(kernel: Kernel | None) -> tuple[str, ...]:

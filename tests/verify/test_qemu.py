@@ -61,6 +61,11 @@ def test_disks_start_in_their_order() -> None:
     assert any("snapshot=off" in value and "/data.raw" in value for _, value in found)
 
 
+def test_a_cd_lies_in_its_drive() -> None:
+    words = qemu_argv(Machine(drives=(Drive(path=Path("a.iso"), format="raw", cd=True),)))
+    assert "ide-cd,drive=disk0,bootindex=0" in words
+
+
 def test_a_kernel_of_its_own() -> None:
     kernel = Kernel(path=Path("/boot/vmlinuz"), initrd=Path("/i.cpio"), command_line="console=ttyS0 quiet")
     found = options(Machine(kernel=kernel))
