@@ -49,8 +49,9 @@ def piece(fake_root, element, commands):
 
     def run(code, line="", **env):
         fake_root.write("/fake/cmdline", line + "\n")
-        script.write_text('#!/bin/bash\nhere=$(dirname "$0")/..\nCMDLINE=/fake/cmdline NET_DEVICES=/fake/net\n'
-                          'DEVICES=/fake/dev VMEDIA_PARAMETERS=/tmp/vmedia-parameters FIRST_ERR_MSG=\n'
+        script.write_text('#!/bin/bash\nhere=$(dirname "$0")/..\nKERNEL_PARAMETERS=/fake/cmdline\n'
+                          'NET_DEVICES=/fake/net DEVICES=/fake/dev '
+                          'VMEDIA_PARAMETERS=/tmp/vmedia-parameters FIRST_ERR_MSG=\n'
                           f'. "$here/ramdisk-init/init-func"\n{code}')
         script.chmod(0o755)
         return under_test.run("install.d/50-piece", env=env)
