@@ -13,7 +13,7 @@ PROGRAM = "qemu-system-x86_64"
 
 @dataclass(frozen=True, kw_only=True)
 class Drive:
-    """A disk of the machine, or with `cd` a CD in its drive. With `snapshot` what the machine writes is forgotten at its end."""
+    """A disk of the machine, or with `cd` one in its drive. With `snapshot` what is written is forgotten at the end."""
 
     path: Path
     format: str

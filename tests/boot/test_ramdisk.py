@@ -51,13 +51,19 @@ def test_a_cd_starts_it(made: Path, firmware: FirmwareName) -> None:
 
 
 @LONG
-@pytest.mark.proves("iso", "baremetal", how="boot")
+@pytest.mark.proves("iso", "baremetal", "iscsi-boot", "ibft-interfaces", how="boot")
 def test_a_cd_starts_a_disk_that_cannot_start_itself(tmp_path: Path) -> None:
-    pydib("build", "-o", tmp_path / "disk.qcow2", "debian-minimal", "baremetal", "iso", DIB_RELEASE="bookworm",
-          DIB_BOOT_ISO_KERNEL_CMDLINE_ARGS="console=ttyS0")
+    """Its initramfs, and a service, would ask the firmware for cards and a disk; there is nothing, and it goes on."""
+    pydib("build", "-o", tmp_path / "disk.qcow2", "debian-minimal", "baremetal", "iso", "iscsi-boot", "ibft-interfaces",
+          DIB_RELEASE="bookworm", DIB_BOOT_ISO_KERNEL_CMDLINE_ARGS="console=ttyS0")
+    initramfs = subprocess.run(["zstd", "-dc", tmp_path / "disk.initrd"], capture_output=True, check=True).stdout
+    names = subprocess.run(["cpio", "--quiet", "-t"], input=initramfs, capture_output=True, check=True).stdout.decode()
+    assert "\netc/iscsi.initramfs\n" in names
+    lines: list[str] = []
     disk = Drive(path=tmp_path / "disk.qcow2", format="qcow2")
-    result = boot(tmp_path / "disk-boot.iso", drives=[disk], timeout_seconds=600)
+    result = boot(tmp_path / "disk-boot.iso", drives=[disk], timeout_seconds=600, on_line=lines.append)
     assert result.reached, "\n".join(result.tail)
+    assert any("Finished" in line and "iSCSI Boot Firmware Table" in line for line in lines), "\n".join(lines)
 
 
 @LONG
