@@ -346,9 +346,8 @@ class Build:
         target.restore_resolv_conf(self.layout.mount)
 
     def tidy_tree(self) -> None:
-        """Keep temporary files, logs, secrets, and what tells of this very build, out of the image."""
+        """Keep temporary files, logs and secrets out of the image."""
         target.tidy_tree(self.layout.mount)
-        normalise(self.layout.mount, self.moment)
         self._refuse_secrets()
 
     def _refuse_secrets(self) -> None:
@@ -358,7 +357,9 @@ class Build:
                               where=f"/{found}", hint="remove it in a later script, or do not call it a secret")
 
     def pack_tree(self) -> None:
-        """Make the outputs that are made of the tree; /dev and the like belong to the host and are unmounted first."""
+        """Keep out of the image what tells of this very build, and make the outputs that are made of the tree; /dev and
+        the like belong to the host and are unmounted first."""
+        normalise(self.layout.mount, self.moment)
         kinds = [kind for kind in self.order.prepared.outputs if kind in PACKED_TYPES]
         if kinds:
             self._release_system()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pydib.layer import keys
 from pydib.layer.keys import Fold, named, variables
 from pydib.masking import Mask
+
+ELEMENTS = Path(__file__).parents[2] / "elements"
 
 NOTHING = Fold([])
 
@@ -63,6 +67,17 @@ def test_who_looks_at_the_whole_environment_depends_on_all_of_it(text: bytes) ->
 ])
 def test_who_only_uses_the_words_does_not(text: bytes) -> None:
     assert named([text], {"IMAGE_NAME": "a"}) == {}
+
+
+def test_no_script_of_a_plain_debian_looks_at_the_whole_environment() -> None:
+    """Each would be run again in another terminal."""
+    one = {"COLUMNS": "80"}
+    names = ("base", "bootloader", "debian-minimal", "debootstrap", "dib-init-system", "dpkg", "install-bin",
+             "install-types", "manifests", "modprobe", "pkg-map", "sysprep", "vm")
+    texts = [path for name in names for path in (ELEMENTS / name).rglob("*")
+             if path.is_file() and path.suffix != ".rst" and not {"tests", "__pycache__"} & set(path.parts)]
+    assert len(texts) > 80
+    assert [path for path in texts if named([path.read_bytes()], one)] == []
 
 
 def test_secrets_are_not_written_down() -> None:
