@@ -25,6 +25,7 @@ from pydib.build.decide import (
     prepare,
     root_defaults,
 )
+from pydib.build.space import shortages
 from pydib.errors import EngineError, PydibError
 from pydib.host import costs
 from pydib.host.namespace import run_isolated
@@ -51,7 +52,7 @@ def run_build(recipe: Recipe, wishes: Wishes) -> int:
     if recipe.cache_to:
         _make_folder(recipe.cache_to, hint="choose another directory for the layers with --cache-to")
     with workspace(paths.temporary(recipe.environment), recipe.output_stem.parent) as places:
-        prepared = replace(prepared, warnings=(*prepared.warnings, *places.left))
+        prepared = replace(prepared, warnings=(*prepared.warnings, *places.left, *shortages(prepared)))
         wanted = replace(order(prepared, replace(wishes, hidden=recipe.hidden), places), umask=_umask())
         source, out = os.pipe()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydib import blockdev, environment, events, paths, sizes
 from pydib.blockdev import state as disk_state
+from pydib.build import space
 from pydib.build.decide import Order
 from pydib.build.finished import Finished
 from pydib.build.layers import Layers
@@ -375,9 +376,21 @@ class Build:
         if self.handed_out and self.finished is not None:
             self.finished.hand_out(self.report)
             return
+        temporary = self._own_bytes()
         publish_outputs(self.order, self.disk_image, self.report)
         if self.finished is not None:
             self.finished.keep()
+        made = [self.recipe.output(kind) for kind in self.order.prepared.outputs]
+        space.keep(self.order.prepared, space.Space(
+            temporary=temporary, layers=self.layers.kept_bytes(),
+            outputs=sum(path.stat().st_blocks * 512 for path in made if path.exists())))
+
+    def _own_bytes(self) -> int:
+        """What the disk takes in the build's own directories and, where it is in no layers, the tree."""
+        disk = self.disk_image.stat().st_blocks * 512 if self.disk_image and self.disk_image.exists() else 0
+        if self.layers.active or not self.finished_tree.exists():
+            return disk
+        return disk + target.tree_size_kib(self.finished_tree) * sizes.KIB
 
     def release_disk(self) -> None:
         """Unmount and detach the disk."""

@@ -139,6 +139,10 @@ class Layers:
         """The state that the tree is in; empty when it is in none that the store knows."""
         return "" if self._tree.stopped or self._at != self._tree.state else self._at
 
+    def kept_bytes(self) -> int:
+        """What the layers of the tree take, as it is now."""
+        return sum(state.size_bytes for state in self.store.chain(self._at) or ())
+
     def memo(self, question: str, answer: Callable[[], int]) -> int:
         """What can be told of the tree as it is now, found out once for each state."""
         return self.store.memo(question, self.final, answer) if self.final else answer()

@@ -37,6 +37,10 @@ class NoLayers(KeepsNothing):
         """They are installed."""
         return Choice()
 
+    def kept_bytes(self) -> int:
+        """None."""
+        return 0
+
     def memo(self, question: str, answer: Callable[[], int]) -> int:
         """The answer, found out now."""
         return answer()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -12,6 +13,7 @@ import click
 from pydib import template
 from pydib.build import Prepared, prepare
 from pydib.build.forecast import Forecast, forecast
+from pydib.build.space import places
 from pydib.cli.build import make_recipe, recipe_options
 from pydib.cli.cache import FOLDER
 from pydib.layer.store import Store
@@ -36,6 +38,7 @@ def _facts(prepared: Prepared, expected: Sequence[Forecast]) -> dict[str, Any]:
     return {
         "layers": {one.script: {"verdict": one.verdict, "reason": one.reason, "text": one.text} for one in expected},
         **prepared.plan.as_json(),
+        "space": [{**asdict(place), "text": place.text} for place in places(prepared)],
         "wanted": list(prepared.wanted),
         "defaults": [name for name in prepared.wanted if name not in prepared.recipe.elements],
         "warnings": list(prepared.warnings),

@@ -11,8 +11,17 @@ from pydib.sizes import KIB
 
 def memory_bytes() -> int:
     """All memory of the machine, in bytes."""
+    return _meminfo("MemTotal:")
+
+
+def available_memory_bytes() -> int:
+    """Memory that programs can get without pushing others out, in bytes."""
+    return _meminfo("MemAvailable:")
+
+
+def _meminfo(name: str) -> int:
     for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemTotal:"):
+        if line.startswith(name):
             return int(line.split()[1]) * KIB
     return 0
 
