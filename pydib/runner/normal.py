@@ -18,6 +18,8 @@ _DAY = 24 * 3600
 _NANOSECONDS = 1_000_000_000
 _CACHES = ("var/cache/ldconfig/aux-cache",)
 """Caches that their programs make again, and that hold times and inode numbers of the build's own disk."""
+_NEVER_EXPIRES = 9999
+"""Days between changes of a password, from which on nobody means that it expires; login.defs has 99999."""
 _SHADOWS = ("etc/shadow", "etc/shadow-")
 _PYC_HEADER = struct.Struct("<4sIII")
 """Magic number, flags, time and size of the source (PEP 552)."""
@@ -63,11 +65,13 @@ def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
 
 
 def _aged_shadow(text: bytes, day: int) -> bytes:
-    """The day of the last change of a password (shadow(5)), where it is later than `day`."""
+    """The day of the last change of a password (shadow(5)), where it is later than `day`. Passwords that expire keep it:
+    they would do so too early."""
     def line(found: re.Match[bytes]) -> bytes:
-        return found[1] + str(min(int(found[2]), day)).encode()
+        expires = bool(found[3]) and int(found[3]) < _NEVER_EXPIRES
+        return found[0] if expires else found[1] + str(min(int(found[2]), day)).encode()
 
-    return re.sub(rb"^([^:\n]*:[^:\n]*:)(\d+)(?=:)", line, text, flags=re.MULTILINE)
+    return re.sub(rb"^([^:\n]*:[^:\n]*:)(\d+)(?=:\d*:(\d*))", line, text, flags=re.MULTILINE)
 
 
 def _compiled(root: Path) -> Iterator[Path]:

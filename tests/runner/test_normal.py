@@ -17,11 +17,12 @@ MOMENT = 19_000 * DAY + 5
 def test_passwords_were_changed_at_the_moment_at_the_latest(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     shadow = tmp_path / "etc/shadow"
-    shadow.write_text("root:*:20500:0:99999:7:::\nold:!:12:0:::::\nnever:!::0:::::\nforced:!:0:0:::::\nodd\n")
+    shadow.write_text("root:*:20500:0:99999:7:::\nold:!:12:0:::::\nnever:!::0:::::\nforced:!:0:0:::::\nodd\n"
+                      "aging:*:20500:0:90:7:::\n")
     shadow.chmod(0o640)
     normalise(tmp_path, MOMENT)
     assert shadow.read_text() == ("root:*:19000:0:99999:7:::\nold:!:12:0:::::\nnever:!::0:::::\nforced:!:0:0:::::\n"
-                                  "odd\n")
+                                  "odd\naging:*:20500:0:90:7:::\n")
     assert shadow.stat().st_mode & 0o777 == 0o640
 
 
