@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import oracle
 from benchmarks.builds import builds
-from benchmarks.cases import CASES
+from benchmarks.cases import CASES, trees
 from benchmarks.growth import Series, growth
 from benchmarks.growth import table as growth_table
 from benchmarks.harness import Result, machine_card, markdown, save, table, write_between_marks
@@ -17,7 +17,7 @@ from benchmarks.page import page
 from benchmarks.phases import phases
 
 HERE = Path(__file__).resolve().parent
-SUITES = {"builds": builds, "phases": phases}
+SUITES = {"builds": builds, "phases": phases, "trees": trees}
 """Cases that share their runs."""
 GROWTH = "growth"
 

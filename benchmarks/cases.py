@@ -144,11 +144,27 @@ def assembly_to_qcow2(place: Path, runs: int) -> Result:
     return _assembly(runs, "tools-qcow2", "sfdisk, mke2fs -d, qemu-img -W", goal=1.2, ours_mode="tree-qcow2")
 
 
-def _assembly(runs: int, baseline: str, name: str, *, goal: float, ours_mode: str = "tree") -> Result:
+TREES = {
+    "200 MB in 4,500 files": (4_500, 44_500),
+    "4 GB in 90,000 files": (90_000, 44_500),
+    "300 MB in 300,000 files": (300_000, 1_000),
+    "900 MB in 9 files": (9, 100_000_000),
+}
+"""Files, and the bytes of each."""
+
+
+def trees(place: Path, runs: int) -> list[Result]:
+    """Trees of other sizes to a qcow2 compressed with zstd; the baseline is the tools by hand."""
+    return [_assembly(runs, "tools-qcow2", "sfdisk, mke2fs -d, qemu-img -W", goal=None, ours_mode="tree-qcow2",
+                      name_of=name, files=files, file_bytes=size) for name, (files, size) in TREES.items()]
+
+
+def _assembly(runs: int, baseline: str, name: str, *, goal: float | None, ours_mode: str = "tree", files: int = 20_000,
+              file_bytes: int = TREE_MB * 10**6 // 20_000, name_of: str = f"{TREE_MB} MB in 20,000 files") -> Result:
     """In memory, as in a build (C-124)."""
     with tempfile.TemporaryDirectory(prefix="pydib-bench-", dir="/dev/shm") as folder:
         tree, out = Path(folder, "tree"), Path(folder, "out")
-        _fill(tree)
+        fill(tree, files, file_bytes)
         alone = ["unshare", "--mount", "--propagation", "private"]  # as in a build: nobody else sees the mounts
         program = [*alone, sys.executable, "-m", "benchmarks.assembly"]
         ours, theirs = (
@@ -156,15 +172,16 @@ def _assembly(runs: int, baseline: str, name: str, *, goal: float, ours_mode: st
                  cwd=Path(__file__).resolve().parent.parent, before=emptied(out))
             for side, mode in (("pydib, tree mode", ours_mode), (name, baseline)))
         to = " to zstd qcow2" if ours_mode != "tree" else ""
-        return compare(f"assembly, {TREE_MB} MB in 20,000 files{to}", ours, theirs, runs=runs, goal=goal, warm_up=True)
+        return compare(f"assembly, {name_of}{to}", ours, theirs, runs=runs, goal=goal, warm_up=True)
 
 
-def _fill(tree: Path) -> None:
-    for number in range(200):
-        folder = tree / f"folder-{number:03d}"
-        folder.mkdir(parents=True)
-        for file in range(100):
-            (folder / f"file-{file:02d}").write_bytes(content(TREE_MB * 10**6 // 20_000))
+def fill(tree: Path, files: int, file_bytes: int) -> None:
+    """Put `files` files of that size into `tree`, a hundred in a folder."""
+    for number in range(files):
+        folder = tree / f"folder-{number // 100:04d}"
+        if number % 100 == 0:
+            folder.mkdir(parents=True)
+        (folder / f"file-{number % 100:02d}").write_bytes(content(file_bytes))
 
 
 def content(size: int) -> bytes:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.cases import content
+from benchmarks.cases import fill
 from pydib.element.hooks import merge
 from pydib.element.resolve import resolve
 from pydib.element.shelf import find_elements
@@ -135,11 +135,7 @@ def _disk(gigabytes: float) -> Callable[[], float]:
     """A tree of that size in memory, in files of 45 kB, becomes a raw disk."""
     folder = tempfile.TemporaryDirectory(prefix="pydib-bench-", dir="/dev/shm")
     tree, out = Path(folder.name, "tree"), Path(folder.name, "out")
-    for number in range(max(1, round(gigabytes * 1e9 / FILE_BYTES / 100))):
-        inside = tree / f"folder-{number:05d}"
-        inside.mkdir(parents=True)
-        for file in range(100):
-            (inside / f"file-{file:02d}").write_bytes(content(FILE_BYTES))
+    fill(tree, round(gigabytes * 1e9 / FILE_BYTES), FILE_BYTES)
 
     def once() -> float:
         out.mkdir()
