@@ -35,6 +35,8 @@ def main() -> int:
                         help="put the table into benchmarks/README.md and README.md")
     options = parser.parse_args()
     unknown = set(options.cases) - set(CASES) - set(SUITES) - {GROWTH}
+    if not 0.2 <= options.largest <= 8:
+        parser.error("--largest is a number of GB from 0.2 to 8")
     if unknown:
         parser.error(f"no such case: {' '.join(sorted(unknown))}")
     oracle.check()

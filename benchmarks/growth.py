@@ -48,7 +48,7 @@ class Series:
     @property
     def exponent(self) -> float:
         """Of the power law through the larger half of the points, by least squares."""
-        half = len(self.sizes) // 2
+        half = min(len(self.sizes) // 2, len(self.sizes) - 2)
         pairs = [(math.log(size), math.log(seconds))
                  for size, seconds in zip(self.sizes[half:], self.seconds[half:], strict=True)]
         slope, _ = statistics.linear_regression(*zip(*pairs, strict=True))

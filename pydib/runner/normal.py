@@ -65,8 +65,8 @@ def _rewrite(path: Path, change: Callable[[bytes], bytes]) -> None:
 
 
 def _aged_shadow(text: bytes, day: int) -> bytes:
-    """The day of the last change of a password (shadow(5)), where it is later than `day`. Passwords that expire keep it:
-    they would do so too early."""
+    """The day of the last change of a password (shadow(5)), where it is later than `day`. Passwords that expire keep
+    it: they would do so too early."""
     def line(found: re.Match[bytes]) -> bytes:
         expires = bool(found[3]) and int(found[3]) < _NEVER_EXPIRES
         return found[0] if expires else found[1] + str(min(int(found[2]), day)).encode()

@@ -25,6 +25,10 @@ def test_growth_is_told_by_its_exponent(power: float, met: bool) -> None:
     assert ("NOT MET" in table([found])) is not met
 
 
+def test_two_points_are_enough_for_an_exponent() -> None:
+    assert abs(Series(name="x", unit="y", sizes=(1.0, 2.0), seconds=(1.0, 2.0)).exponent - 1) < 0.01
+
+
 def test_small_cases_do_not_hide_how_large_ones_grow() -> None:
     found = Series(name="x", unit="y", sizes=SIZES, seconds=(1.0, 1.0, 1.0, 100.0))
     assert found.exponent > 1.9
