@@ -79,8 +79,8 @@ def phases(result: dict[str, Any]) -> dict[str, dict[str, list[Any]]]:
 
 
 def compare_squash(family: Family, oracle: PythonOracle, scratch: Path, cases: list[dict[str, Any]]) -> None:
-    """Compare package-installs-squash."""
-    ours = load("package-installs/bin/package-installs-squash")
+    """Compare what merges the files package-installs.yaml."""
+    ours = load("package-installs/package-installs/squash")
     out = scratch / "ours.json"
     for case, answer in zip(cases, oracle.ask("squash", cases), strict=True):
         theirs: Any = phases(answer["phases"]) if "phases" in answer else "refused"

@@ -7,7 +7,9 @@ def test_trove_knows_it_as_mariadb(fake_root, element, commands):
         fake_root.mkdir(place)
     commands.fake("visudo", "install")
     commands.on("id").prints("105")
-    run = element("debian-mariadb", also=["guest-agent"]).run("post-install.d/40-mysql")
+    under_test = element("debian-mariadb", also=["guest-agent"])
+    assert under_test.run("post-install.d/39-mariadb").ok
+    run = under_test.run("post-install.d/40-mysql")
     assert run.ok, run.output
     assert "= mariadb:packaged_datastores.mariadb.Manager\n" in fake_root.read("/etc/trove/conf.d/zz-registry.conf")
     assert "[mariadb]\n" in fake_root.read("/etc/trove/conf.d/zz-mariadb.conf")

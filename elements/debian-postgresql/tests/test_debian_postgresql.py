@@ -2,7 +2,7 @@
 
 import pytest
 
-BEFORE = "pre-install.d/40-postgresql"
+BEFORE = "install.d/98-postgresql"
 AFTER = "post-install.d/40-postgresql"
 
 

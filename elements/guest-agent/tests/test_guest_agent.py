@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 HERE = Path(__file__).resolve().parent.parent
 REQUIREMENTS = HERE / "guest-agent/requirements"
@@ -202,6 +203,11 @@ def test_logs_are_rotated_and_sudo_needs_no_name_server(service, fake_root):
     assert fake_root.read("/etc/logrotate.d/trove-guestagent").startswith("/var/log/t/*.log {\n")
     hosts = fake_root.read("/etc/cloud/cloud.cfg.d/94-guest-agent-etc-hosts.cfg")
     assert hosts == "manage_etc_hosts: localhost\n"
+
+
+def test_no_host_key_is_made_that_nobody_takes(service, fake_root):
+    keys = yaml.safe_load(fake_root.read("/etc/cloud/cloud.cfg.d/94-guest-agent-host-keys.cfg"))
+    assert keys == {"ssh_genkeytypes": ["ed25519", "ecdsa", "rsa"]}
 
 
 CONTROLLER = {"TROVE_AGENT": "sync", "CONTROLLER_IP": "10.0.0.1", "HOST_SCP_USERNAME": "me", "TROVE_SSH_PORT": "2222",

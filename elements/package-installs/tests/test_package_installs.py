@@ -23,17 +23,18 @@ def squash(fake_root, element, tmp_path):
         engine = {"IMAGE_ELEMENT": " ".join(texts), "IMAGE_ELEMENT_YAML": "{" + ", ".join(known) + "}"}
         return under_test.run(SQUASH, env={**engine, **(env or {})})
 
+    run.written = lambda name="all": json.loads((under_test.hooks / f"package-installs/{name}.json").read_text())
     return run
 
 
 @pytest.fixture
-def result(squash, fake_root):
-    """The squashed file as the target sees it."""
+def result(squash):
+    """The squashed file."""
 
     def get(env=None, **texts):
         run = squash(env, **texts)
         assert run.ok, run.output
-        return json.loads(fake_root.read("/tmp/package-installs.json"))
+        return squash.written()
 
     return get
 
@@ -114,9 +115,19 @@ def test_wrong_files_are_named(squash, text, complaint):
     assert "Traceback" not in run.output
 
 
-def test_json_files_count_as_well(squash, fake_root):
+def test_json_files_count_as_well(squash):
     assert squash(one='{"a": null}', suffix="json").ok
-    assert names(json.loads(fake_root.read("/tmp/package-installs.json"))) == ["a"]
+    assert names(squash.written()) == ["a"]
+
+
+@pytest.mark.contract("C-240")
+def test_the_target_sees_all_and_each_phase_its_own(squash, fake_root):
+    assert squash(one="a:\nb: {phase: post-install.d}\nc: {phase: odd.d}\n").ok
+    assert fake_root.link("/tmp/package-installs.json") == "/tmp/in_target.d/package-installs/all.json"
+    assert set(squash.written()) == {"install.d", "post-install.d", "odd.d"}
+    assert squash.written("pre-install.d") == {}
+    for phase, package in (("install.d", "a"), ("post-install.d", "b"), ("odd.d", "c")):
+        assert squash.written(phase) == {phase: {"install": [[package, "one"]], "uninstall": []}}
 
 
 def test_empty_files_and_elements_without_one_are_fine(result):
@@ -127,13 +138,16 @@ def test_empty_files_and_elements_without_one_are_fine(result):
 def target(fake_root, element):
     """The element over a Debian root with something to install."""
     fake_root.like("debian-12").commands.real("pkg-map")
-    fake_root.write("/tmp/package-installs.json", json.dumps({
-        "install.d": {"install": [["ssh", "one"], ["a", "two"], ["none", "one"], ["b", "two"], ["a", "one"]],
-                      "uninstall": [["gcc", "one"]]},
-        "post-install.d": {"install": [["none", "one"]], "uninstall": []}}))
     fake_root.write("/usr/share/pkg-map/one", json.dumps(
         {"family": {"debian": {"ssh": "openssh-server openssh-client"}}, "default": {"none": ""}}))
-    return element("package-installs")
+    under_test = element("package-installs")
+    for phase, wanted in {
+        "install.d": {"install": [["ssh", "one"], ["a", "two"], ["none", "one"], ["b", "two"], ["a", "one"]],
+                      "uninstall": [["gcc", "one"]]},
+        "post-install.d": {"install": [["none", "one"]], "uninstall": []},
+    }.items():
+        (under_test.hooks / f"package-installs/{phase}.json").write_text(json.dumps({phase: wanted}))
+    return under_test
 
 
 @pytest.mark.contract("C-246")
