@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from pydib import paths
+from pydib.element.shelf import find_elements
 from pydib.host.command import find_tool
 from pydib.trove import rabbitmq
+from pydib.trove.datastores import offered
 from tests.boot_sector import boot_disk
 
 QEMU = pytest.mark.skipif(find_tool("qemu-system-x86_64") is None or find_tool("qemu-img") is None,
@@ -36,6 +39,30 @@ def test_a_dry_run_shows_the_elements_and_the_equal_line(tmp_path: Path) -> None
         "disk-image-create", "-a", "amd64", "-o", str(tmp_path / "a b.qcow2"), "-x", "--qemu-img-options", "compat=1.1",
         "debian", "vm", "cloud-init-datasources", "apt-conf-dir", "debian-guest", "debian-redis"]
     assert list(tmp_path.iterdir()) == []
+
+
+PAIRS = sorted((distro, name) for name, distros in offered(find_elements([paths.elements_dir()])) for distro in distros)
+
+
+def test_the_pairs_of_trove_are_there() -> None:
+    ubuntu = "cassandra couchbase couchdb mariadb mongodb mysql percona postgresql pxc redis"
+    wanted = {"fedora": "mariadb mongodb mysql percona postgresql redis", "ubuntu": ubuntu,
+              "debian": "mariadb mysql postgresql redis"}
+    assert {(distro, name) for distro, names in wanted.items() for name in names.split()} <= set(PAIRS)
+
+
+@pytest.mark.parametrize(("distro", "datastore"), PAIRS)
+def test_each_database_plans_on_each_distribution(distro: str, datastore: str) -> None:
+    done = trove("build", "--datastore", datastore, "--distro", distro, "-a", "amd64", "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    elements = set(done.stdout.partition("\n\n")[0].splitlines())
+    assert {"vm", "cloud-init-datasources", f"{distro}-guest", f"{distro}-{datastore}", "guest-agent"} <= elements
+    assert f"export SERVICE_TYPE={datastore}\n" in done.stdout
+    words = shlex.split(done.stdout.splitlines()[-1])
+    planned = subprocess.run([*PYDIB, "plan", *words[words.index("compat=1.1") + 1:]], text=True, check=False,
+                             capture_output=True, env={**os.environ, "DIB_CLOUD_INIT_DATASOURCES": "ConfigDrive"})
+    assert planned.returncode == 0, planned.stderr
+    assert "install.d/51-guest-agent-program" in planned.stdout
 
 
 def test_a_dry_run_tells_when_it_would_build_on_disk() -> None:

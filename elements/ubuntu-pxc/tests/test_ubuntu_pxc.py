@@ -1,0 +1,33 @@
+"""Percona XtraDB Cluster 8.0, from its vendor's repository."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+HERE = Path(__file__).resolve().parent.parent
+SCRIPT = "pre-install.d/40-pxc"
+
+
+@pytest.fixture
+def run(fake_root, element, commands):
+    fake_root.like("ubuntu-24.04")
+    for place in ("/etc/apt/sources.list.d", "/etc/yum.repos.d"):
+        fake_root.mkdir(place)
+    commands.on("curl").does('while [ "$1" != --output ]; do shift; done; echo key >"$2"')
+    commands.fake("gpg")
+    commands.on("gpg", "--show-keys").prints("fpr:::::::::4D1BB29D63D98E422B2113B19334A25F8507EFA5:")
+    made = element("ubuntu-pxc").run(SCRIPT)
+    assert made.ok, made.output
+    return made
+
+
+def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
+    assert run.called("curl", "https://repo.percona.com/yum/PERCONA-PACKAGING-KEY")
+    assert fake_root.read("/etc/apt/sources.list.d/percona-pxc-80.sources") == (
+        "Types: deb\nURIs: https://repo.percona.com/pxc-80/apt\nSuites: noble\nComponents: main\n"
+        "Signed-By: /etc/apt/keyrings/percona-pxc-80.asc\n")
+
+
+def test_what_is_installed():
+    assert list(yaml.safe_load((HERE / "package-installs.yaml").read_text())) == ["percona-xtradb-cluster"]
