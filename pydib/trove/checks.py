@@ -24,6 +24,10 @@ def before_work(guest: Guest, names: Collection[str], shelf: Shelf, environment:
     """
     if "datastore-package" in names:
         _package(guest, environment.get("DATASTORE_PKG_LOCATION", ""))
+    images = environment.get("TROVE_CONTAINER_IMAGES", "")
+    if guest.contained and not Path(images).exists():
+        raise RecipeError(f"{images} is not there", where="--containers (TROVE_CONTAINER_IMAGES)",
+                          hint="write it: docker save IMAGE:TAG >images.tar")
     folder = environment.get("DIB_APT_CONF_DIR", "")
     if "apt-conf-dir" in names and folder and not Path(folder).is_dir():
         raise RecipeError(f"{folder} is no folder", where="--apt-conf-dir (DIB_APT_CONF_DIR)",

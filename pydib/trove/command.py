@@ -71,7 +71,7 @@ def build(dry_run: bool, progress: str, **options: Any) -> int:
     code = run_build(made, Wishes(style=style, timestamps=not recipe.truth(os.environ.get("DIB_NO_TIMESTAMP", ""))))
     if code == 0:
         registered = Registered(image=made.output("qcow2"), datastore=guest.datastore, distro=guest.distro,
-                                release=guest.release, has_manager=guest.has_manager)
+                                release=guest.release, has_manager=guest.has_manager and not guest.contained)
         sys.stdout.write("Try it:\n  " + shlex.join(["pydib", "trove", "boot", "--datastore", guest.datastore,
                                                      str(registered.image)]) + "\n"
                          "Upload it, and tell Trove of it:\n" + "".join(f"  {line}\n" for line in commands(registered)))
@@ -85,7 +85,8 @@ def _recipe(options: dict[str, Any], environment: os._Environ[str]) -> tuple[Gue
     distro = options["distro"] or env.get("DISTRO") or "debian"
     shelf = _shelf(env)
     guest = choose(shelf, datastore=options["datastore"], distro=distro,
-                   release=options["release"] or env.get("RELEASE", ""))
+                   release=options["release"] or env.get("RELEASE", ""),
+                   contained=bool(options["TROVE_CONTAINER_IMAGES"] or env.get("TROVE_CONTAINER_IMAGES")))
     given = {variable.name: options[variable.name] for variable in VARIABLES}
     full = environment_for(given, env, datastore=guest.datastore, distro=distro, release=guest.release,
                            agent=options["agent"])

@@ -15,6 +15,10 @@ ROOTS: Mapping[str, tuple[str, ...]] = {"fedora": ("fedora", "fedora-minimal")}
 """The operating system elements of a distribution, the first that there is; otherwise the one of its own name."""
 PACKAGED = ("redis", "postgresql", "mysql", "mariadb")
 """Databases on Debian and Ubuntu that the agent in our images manages; Trove's own managers run containers only."""
+CONTAINED = ("mysql", "mariadb", "postgresql")
+"""Databases that Trove's own managers run in containers."""
+CONTAINERS = "guest-containers"
+"""The element that takes the place of a database's own when it comes in a container."""
 EXTRA: Mapping[str, tuple[str, ...]] = {"fedora": ("selinux-permissive",)}
 """What Trove's scripts add for a distribution."""
 DEFAULT_RELEASE: Mapping[str, str] = {"debian": "bookworm", "ubuntu": "noble", "fedora": "43"}
@@ -31,13 +35,21 @@ class Guest:
     elements: tuple[str, ...]
 
     @property
+    def contained(self) -> bool:
+        """Whether the database comes in a container."""
+        return CONTAINERS in self.elements
+
+    @property
     def has_manager(self) -> bool:
         """Whether the agent in the image knows this database."""
-        return self.distro in APT and self.datastore in PACKAGED
+        return self.contained or (self.distro in APT and self.datastore in PACKAGED)
 
 
-def choose(shelf: Shelf, *, datastore: str, distro: str, release: str = "") -> Guest:
+def choose(shelf: Shelf, *, datastore: str, distro: str, release: str = "", contained: bool = False) -> Guest:
     """The elements for `datastore` on `distro`: those of the release (`ubuntu-xenial-mysql`), else the general ones.
+
+    Args:
+        contained: whether the database comes in a container.
 
     Raises:
         RecipeError: there are none; lists what there is.
@@ -47,12 +59,16 @@ def choose(shelf: Shelf, *, datastore: str, distro: str, release: str = "") -> G
         names = sorted({name for names in there.values() for name in names})
         raise RecipeError(f"there is no guest element for the distribution {distro!r}", where="--distro",
                           hint=f"use one of {', '.join(names)}, or put {distro}-guest on ELEMENTS_PATH")
-    if distro not in there.get(datastore, ()):
+    if contained and datastore not in CONTAINED:
+        raise RecipeError(f"Trove has no manager that runs {datastore!r} in a container", where="--containers",
+                          hint=f"use one of {', '.join(CONTAINED)}, or leave --containers out")
+    if not contained and distro not in there.get(datastore, ()):
         possible = ", ".join(name for name, names in there.items() if distro in names)
         raise RecipeError(f"there is no element for the datastore {datastore!r} on {distro}", where="--datastore",
                           hint=f"use one of {possible}, or put {distro}-{datastore} on ELEMENTS_PATH")
     release = release or DEFAULT_RELEASE.get(distro, "")
-    own = [_first(shelf, distro, release, part) for part in ("guest", datastore)]
+    own = [_first(shelf, distro, release, "guest"),
+           CONTAINERS if contained else _first(shelf, distro, release, datastore)]
     extra = [name for name in EXTRA.get(distro, ()) if name in shelf]
     conf = ["apt-conf-dir"] if distro in APT else []
     roots = ROOTS.get(distro, (distro,))

@@ -19,7 +19,11 @@ _SEED = {"mysql": "5.7", "percona": "5.6", "pxc": "5.6", "mariadb": "10.1", "mon
 
 @dataclass(frozen=True, kw_only=True)
 class Registered:
-    """An image as Trove will know it."""
+    """An image as Trove will know it.
+
+    Args:
+        has_manager: whether a manager of ours is in it; Trove's own need not be named.
+    """
 
     image: Path
     datastore: str

@@ -44,6 +44,9 @@ VARIABLES = (
     Variable(name="TROVE_SSH_PORT", option="--ssh-port", default="22", help="The controller's port of ssh."),
     Variable(name="DATASTORE_PKG_LOCATION", option="--package-location",
              help="The database's package, or a folder of packages, for those that nobody may download."),
+    Variable(name="TROVE_CONTAINER_IMAGES", option="--containers",
+             help="Run the database in a container, as Trove's own managers do: its images, an archive as `docker "
+                  "save` writes it, or a folder of such."),
     Variable(name="BRANCH_OVERRIDE", option="--branch", default="default", help="Branch of OpenStack."),
     Variable(name="DIB_CLOUD_INIT_DATASOURCES", option="--datasources", default="ConfigDrive",
              help="Where cloud-init looks for its data."),

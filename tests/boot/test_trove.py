@@ -5,10 +5,13 @@ Redis always; the rest with `make test-boot-all`.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -126,6 +129,33 @@ def test_an_agent_that_is_fetched_at_the_first_start(tmp_path: Path) -> None:
     assert f"fetched {tree} from {rabbitmq.GUESTS_WAY}" in told
     assert "this is the tree of the controller" in told
     assert "the database answers PING with PONG" in told
+
+
+def saved_container(place: Path, tag: str) -> Path:
+    """An archive of one container image, with one file in it, as `docker save` writes them."""
+    with tarfile.open(place / "layer.tar", "w") as layer:
+        layer.add(__file__, "a-file")
+    identity = hashlib.sha256((place / "layer.tar").read_bytes()).hexdigest()
+    config = {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/a-file"]},
+              "rootfs": {"type": "layers", "diff_ids": [f"sha256:{identity}"]}}
+    (place / "config.json").write_text(json.dumps(config))
+    (place / "manifest.json").write_text(json.dumps(
+        [{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]))
+    with tarfile.open(place / "images.tar", "w") as archive:
+        for name in ("manifest.json", "config.json", "layer.tar"):
+            archive.add(place / name, name)
+    return place / "images.tar"
+
+
+@ALL
+@pytest.mark.proves("guest-containers", how="boot")
+def test_containers_are_loaded_and_troves_own_manager_answers(tmp_path: Path) -> None:
+    """As far as one comes without a real database in the container: its manager starts only where Docker answers."""
+    build("mysql", tmp_path / "mysql.qcow2", "--containers", str(saved_container(tmp_path, "mysql:1")))
+    done = pydib("trove", "boot", "--console", "--timeout", "240", tmp_path / "mysql.qcow2", check=False)
+    for what in ("Loaded image: mysql:1", "the guest agent consumes its queue", "it answers rpc_ping"):
+        assert what in done.stdout, done.stdout[-3000:] + done.stderr
+    assert done.returncode == 1 and "Traceback" not in done.stderr
 
 
 SEED = {

@@ -76,6 +76,8 @@ def test_a_dry_run_tells_when_it_would_build_on_disk() -> None:
     (("build", "--datastore", "redis", "--agent", "sync"), "--agent sync needs --scp-user (HOST_SCP_USERNAME)"),
     (("build", "--datastore", "couchbase", "--distro", "ubuntu"), "is installed from a package that you have"),
     (("build", "--datastore", "couchbase", "--distro", "ubuntu", "--package-location", "/no.deb"), "is not there"),
+    (("build", "--datastore", "mysql", "--containers", "/no.tar"), "/no.tar is not there"),
+    (("build", "--datastore", "redis", "--containers", "/no.tar"), "no manager that runs 'redis' in a container"),
     (("build", "--datastore", "redis", "--apt-conf-dir", "/no/such"), "/no/such is no folder"),
     (("build", "--datastore", "redis", "--trove-version", "9.9"), "no set of pinned packages for trove 9.9"),
     (("build", "--datastore", "redis", "-a", "s390x"), "packages are not made for s390x"),

@@ -40,6 +40,15 @@ def test_fedora_gets_selinux_permissive_and_no_apt(shelf: Shelf) -> None:
         "fedora", "selinux-permissive", "vm", "cloud-init-datasources", "fedora-guest", "fedora-mysql")
 
 
+def test_a_container_takes_the_place_of_the_databases_element(shelf: Shelf) -> None:
+    guest = choose(shelf, datastore="postgresql", distro="ubuntu", contained=True)
+    assert guest.elements[-2:] == ("ubuntu-guest", "guest-containers")
+    assert guest.contained and guest.has_manager
+    with pytest.raises(RecipeError, match="no manager that runs 'redis' in a container") as caught:
+        choose(shelf, datastore="redis", distro="ubuntu", contained=True)
+    assert "use one of mysql, mariadb, postgresql" in str(caught.value)
+
+
 def test_what_there_is_is_listed(shelf: Shelf) -> None:
     assert dict(offered(shelf)) == {"mysql": ("fedora", "ubuntu"), "couchdb": ("ubuntu",)}
 
