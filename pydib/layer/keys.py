@@ -118,10 +118,14 @@ def variables(environment: Mapping[str, str], fold: Fold, *, mask: Mask = NOTHIN
 
 
 def named(texts: Iterable[bytes], volatile: Mapping[str, str]) -> dict[str, str]:
-    """The volatile variables that count for a script whose text, and files that it opened, are `texts`."""
+    """The volatile variables that count for a script whose text, and files that it opened, are `texts`.
+
+    In compressed files and machine code, which have zero bytes, only names are looked for: there the words by which a
+    script looks at the whole environment are chance.
+    """
     found: set[str] = set()
     for text in texts:
-        if _WHOLE_ENVIRONMENT.search(text):
+        if b"\0" not in text and _WHOLE_ENVIRONMENT.search(text):
             return dict(volatile)
         found.update(word.decode() for word in _WORD.findall(text))
     return {name: value for name, value in volatile.items() if _as_called(name) in found}

@@ -80,6 +80,12 @@ def test_no_script_of_a_plain_debian_looks_at_the_whole_environment() -> None:
     assert [path for path in texts if named([path.read_bytes()], one)] == []
 
 
+def test_what_archives_say_by_chance_does_not_count() -> None:
+    volatile = {"IMAGE_NAME": "a", "TERM": "x"}
+    assert named([b"PK\x03\x04\0 set\n \0"], volatile) == {}
+    assert named([b"\x7fELF\0IMAGE_NAME\0"], volatile) == {"IMAGE_NAME": "a"}
+
+
 def test_secrets_are_not_written_down() -> None:
     mask = Mask(["hunter2", "hunter3"])
     found = variables({"TOKEN": "hunter2", "URL": "https://me:hunter2@host", "HOME": "/home/hunter2"}, NOTHING,

@@ -38,7 +38,7 @@ def probe():
 
 
 class Admin:
-    """Redis knows one user, whose password all clients need once it is set; no databases, and no further users."""
+    """Redis knows one user, whose password all clients need once there is one; no databases, and no further users."""
 
     def enable_root(self, root_password: str | None = None) -> dict:
         """Set that password; gives name and password."""
