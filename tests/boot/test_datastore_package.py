@@ -36,7 +36,7 @@ def toy(place: Path, arch: str) -> Path:
 
 @pytest.mark.proves("datastore-package", how="real run")
 def test_a_package_of_one_s_own_is_installed_for_real(tmp_path: Path) -> None:
-    line = ("build", "-t", "tar", "-o", tmp_path / "image", "debian-minimal", "vm", "datastore-package")
+    line = ("build", "-t", "tar", "-o", tmp_path / "image", "debian-minimal", "datastore-package")
     env = {"DIB_RELEASE": "bookworm", "DATASTORE_PKG_LOCATION": str(toy(tmp_path, "amd64"))}
     pydib(*line, **env)
     with tarfile.open(tmp_path / "image.tar") as image:
@@ -48,5 +48,5 @@ def test_a_package_of_one_s_own_is_installed_for_real(tmp_path: Path) -> None:
     (tmp_path / "image.tar").unlink()
     refused = pydib(*line, check=False, **{**env, "DATASTORE_PKG_LOCATION": str(toy(tmp_path, "s390x"))})
     assert refused.returncode == 1 and not (tmp_path / "image.tar").exists()
-    assert "toy database s390x.deb is for the architecture s390x, but the image is for amd64" in (
+    assert "toy_database_s390x.deb is for the architecture s390x, but the image is for amd64" in (
         refused.stdout + refused.stderr)

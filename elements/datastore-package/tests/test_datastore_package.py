@@ -38,9 +38,9 @@ def test_a_folder_of_packages_is_installed_in_one_call(build):
 
 
 def test_one_file_will_do(build, tmp_path):
-    (tmp_path / "my db.deb").touch()
-    run = build(location=str(tmp_path / "my db.deb"))
-    assert run.ok and run.calls[-1].args[0].endswith("/datastore-package/my db.deb")
+    (tmp_path / "my db_1.0+x~2.deb").touch()
+    run = build(location=str(tmp_path / "my db_1.0+x~2.deb"))
+    assert run.ok and run.calls[-1].args[0].endswith("/datastore-package/my_db_1.0+x~2.deb")
 
 
 @pytest.mark.parametrize(("location", "problem"), [
