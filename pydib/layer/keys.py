@@ -37,8 +37,8 @@ ONLY_IF_NAMED = frozenset({
 """Volatile variables: they count for a script only when it, or a file of the hook tree that it opened, names them, or
 looks at the whole environment."""
 
-IF_NAMED_PREFIXES = ("BUILDKITE_", "CI_", "GITHUB_", "JENKINS_", "PYDIB_", "RUNNER_", "ZUUL_")
-"""How further volatile variables begin: those that describe one job of a CI system, and our own."""
+IF_NAMED_PREFIXES = ("BUILDKITE_", "CI_", "GITHUB_", "JENKINS_", "PYDIB_", "PYTEST_", "RUNNER_", "ZUUL_")
+"""How further volatile variables begin: those that describe one job of a CI system or the running test, and our own."""
 
 OF_THE_BUILD = frozenset({
     "BASH_FUNC_get_image_element_array%%", "DIB_MANIFEST_SAVE_DIR", "IMAGE_ELEMENT", "IMAGE_ELEMENT_YAML",
