@@ -47,7 +47,7 @@ def test_what_says_which_image_is_built_counts_only_where_named() -> None:
     assert set(named([b"x=$(get_image_element_array)\n"], found.if_named)) == {function}
 
 
-@pytest.mark.parametrize("name", ["CI_JOB_ID", "GITHUB_RUN_ID", "BUILD_NUMBER", "PYDIB_CACHE_TO", "PYTEST_CURRENT_TEST"])
+@pytest.mark.parametrize("name", ["CI_JOB_ID", "GITHUB_RUN_ID", "BUILD_NUMBER", "PYDIB_CACHE_TO", "PYTEST_VERSION"])
 def test_what_describes_one_job_of_a_ci_system_is_volatile(name: str) -> None:
     found = variables({name: "17", "DIB_RELEASE": "x"}, Fold([]))
     assert (found.always, found.if_named) == ({"DIB_RELEASE": "x"}, {name: "17"})
