@@ -148,7 +148,6 @@ def saved_container(place: Path, tag: str) -> Path:
 
 
 @ALL
-@pytest.mark.proves("guest-containers", how="boot")
 def test_containers_are_loaded_and_troves_own_manager_answers(tmp_path: Path) -> None:
     """As far as one comes without a real database in the container: its manager starts only where Docker answers."""
     build("mysql", tmp_path / "mysql.qcow2", "--containers", str(saved_container(tmp_path, "mysql:1")))
