@@ -31,9 +31,9 @@ pytestmark = pytest.mark.skipif(not rabbitmq.is_installed(), reason="rabbitmq-se
 ALL = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
 BIGGEST_MIB = 500
 AGENT_SECONDS = 150.0
-"""On a quiet machine of two cores the agent comes after AGENT_QUIET; one with neighbours may take longer."""
+"""The aim is 100 s on two cores that emulate; seen were 69 s with one other job at work. More neighbours take longer."""
 TWICE_SECONDS = 3.0
-"""A second build takes SECOND_QUIET on a quiet machine."""
+"""The aim is one second on a quiet machine."""
 
 
 def build(datastore: str, image: Path, *options: str) -> str:
