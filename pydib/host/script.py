@@ -107,8 +107,9 @@ class Launcher:
             if job.capture:
                 os.close(capture_write)
         try:
-            captured = self._follow(pid, capture_read)
-            written = costs.written_by(pid)
+            with costs.Written(pid) as account:
+                captured = self._follow(pid, capture_read)
+                written = account.bytes()
             _, status, usage = os.wait4(pid, 0)
         except BaseException:
             _kill(pid)
