@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 def command(image: Path, quiet: bool, seed: str | None, injected: tuple[str, ...], user_data: Path | None,
             network_data: Path | None, hostname: str, volumes: tuple[str, ...], ports: tuple[str, ...],
             sector_bytes: str, **options: Any) -> int:
-    """Boot IMAGE in QEMU and wait for a login prompt on its serial console. The image is not changed.
+    """Boot IMAGE in QEMU and wait for a login prompt on its serial console. The image is not changed. A file
+    that ends in .iso lies in the machine's CD drive.
 
     Exit code 0 when the prompt came, 1 when it did not.
     """

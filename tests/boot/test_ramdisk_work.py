@@ -7,13 +7,16 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import pytest
 
 from pydib.verify.qemu import Drive, Forward
+from tests.boot.conftest import pydib
 from tests.boot.ramdisk import BOOTIF, HOST, Start, call, free_port, make, peer
+from tests.served import served
 
 pytestmark = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
 
@@ -101,6 +104,30 @@ def deployed(place: Path) -> None:
                          f"iscsi_target_iqn={IQN}").until("SECOND KERNEL: ")
     assert "deploy-baremetal: /dev/vda has been written" in told and was_written(drive)
     assert told.splitlines()[-1].endswith("console=ttyS0 quiet deployed=yes")
+
+
+@pytest.mark.proves("ironic-agent", how="boot")
+def test_ironics_agent_looks_for_its_node(tmp_path: Path) -> None:
+    """Its packages are fetched here, as this machine fetches packages, and served to the build."""
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "-q", "-w", tmp_path / "wheels", "ironic-python-agent"],
+                   check=True)
+    made = tmp_path / "made"
+    made.mkdir()
+    with served(tmp_path / "wheels") as address:
+        pydib("build", "-o", made / "rd", "debian-minimal", "ironic-agent", DIB_RELEASE="bookworm", PIP_NO_INDEX="1",
+              PIP_FIND_LINKS=f"{address}/")
+    assert {path.name for path in made.iterdir()} == {"rd.d", "rd.initramfs", "rd.kernel", "rd.vmlinuz"}
+    looked_up(made)
+
+
+def looked_up(place: Path) -> None:
+    """The agent starts in the ramdisk, and asks Ironic which node it is, by the address of its card."""
+    node = {"node": {"uuid": "7", "driver_info": {}, "properties": {}, "instance_info": {}, "driver_internal_info": {}},
+            "config": {"heartbeat_timeout": 300, "agent_token": "a-token", "agent_token_required": True}}
+    with peer(lookup=json.dumps(node)) as server:
+        Start(place=place, drives=(disk(place, 5120),), memory_mib=4096,
+              command_line=f"ipa-api-url={server.url} ipa-debug=1").until("heartbeat successful", timeout_seconds=1200)
+    assert any("/v1/lookup" in path and MAC in unquote(path) for path, _ in server.asked), server.asked
 
 
 def tell_tale(path: Path) -> None:
