@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not rabbitmq.is_installed(), reason="rabbitmq-se
 ALL = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
 BIGGEST_MIB = 500
 AGENT_SECONDS = 150.0
-"""The aim is 100 s on two cores that emulate; seen were 69 s beside one other job. More neighbours make it longer."""
+"""The aim is 100 s on two cores that emulate; seen were 58 s beside one other job. More neighbours make it longer."""
 TWICE_SECONDS = 3.0
 """The aim is one second on a quiet machine."""
 
