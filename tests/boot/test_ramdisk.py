@@ -25,7 +25,7 @@ def test_it_starts_and_runs_its_scripts_to_the_last(tmp_path: Path, fixtures: Pa
     mirrors = {"DIB_DISTRIBUTION_MIRROR": oracle.mirror(), "DIB_DEBIAN_SECURITY_MIRROR": oracle.security_mirror()}
     make(tmp_path, "debian-minimal", "ramdisk-says", **{name: value for name, value in mirrors.items() if value},
          ELEMENTS_PATH=f"{oracle.elements_folder()}:{fixtures / 'elements'}")
-    told = Start(place=tmp_path, command_line=BOOTIF).until("ramdisk: last script on kernel ")
+    told = Start(place=tmp_path, command_line=BOOTIF, memory_mib=2048).until("ramdisk: last script on kernel ")
     assert "obtained the following from dhcp" in told
 
 
