@@ -248,7 +248,9 @@ def tree_size_kib(tree: Path) -> int:
 
 def _folder_bytes(folder: str, device: int, seen: set[int]) -> int:
     total, names = 0, 24
-    for entry in os.scandir(folder):
+    with os.scandir(folder) as found_there:
+        entries = list(found_there)  # folders may be nested deeper than a process may have files open
+    for entry in entries:
         found = entry.stat(follow_symlinks=False)
         names += 8 + (len(os.fsencode(entry.name)) + 3) // 4 * 4
         if found.st_dev != device:
