@@ -35,7 +35,8 @@ def build(place: Path, *argv: str | Path, before: Sequence[str | Path] = (), env
     done = subprocess.run(list(map(str, command)), cwd=place, text=True, capture_output=True, check=False, umask=umask,
                           stdin=subprocess.DEVNULL, errors="replace", env={**os.environ, **(env or {})})
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
-    found = {path.suffix[1:]: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(place.glob("disk.*"))}
+    outputs = [path for path in sorted(place.glob("disk.*")) if path.is_file()]
+    found = {path.suffix[1:]: hashlib.sha256(path.read_bytes()).hexdigest() for path in outputs}
     assert found
     return found
 
