@@ -57,3 +57,52 @@ def fingerprint_is_of_the_archives():
         assert under_test.run_with("fingerprint", side="host").output == "the state\n"
 
     return check
+
+
+@pytest.fixture
+def piece_of_init(fake_root, element):
+    """`piece_of_init(ELEMENT, FILE, ..., given=ASSIGNMENTS)`: gives `run(LINE, BEFORE, AFTER)`: it runs these files of
+    init.d as a ramdisk's /init does, with its functions and bash code around them. LINE is the kernel's command line.
+    That and the devices are files of the fake root."""
+
+    def of(name, *files, given=""):
+        fake_root.like("debian-12")
+        under_test = element(name)
+        script = under_test.hooks / "install.d/50-piece"
+        script.parent.mkdir(exist_ok=True)
+        pieces = "".join(f'. "$here/init.d/{file}"\n' for file in files)
+
+        def run(line="", before="", after=""):
+            fake_root.write("/fake/cmdline", line + "\n")
+            script.write_text('#!/bin/bash\nhere=$(dirname "$0")/..\nKERNEL_PARAMETERS=/fake/cmdline\n'
+                              'NET_DEVICES=/fake/net DEVICES=/fake/dev VMEDIA_PARAMETERS=/none FIRST_ERR_MSG=\n'
+                              f'{given}\n. "$here/ramdisk-init/init-func"\n{before}\n{pieces}{after}\n')
+            script.chmod(0o755)
+            return under_test.run("install.d/50-piece")
+
+        return run
+
+    return of
+
+
+@pytest.fixture
+def iscsi_functions(fake_root, element):
+    """`iscsi_functions(ELEMENT, BEFORE)`: gives `run(CODE)`: it runs bash code, after the code BEFORE, with the
+    functions by which ELEMENT offers disks."""
+
+    def of(name, before):
+        fake_root.like("debian-12")
+        under_test = element(name)
+        assert under_test.run(f"extra-data.d/52-{name}").ok
+        assert fake_root.exists("/tmp/ramdisk-build/d/iscsi-func")
+        script = under_test.hooks / "install.d/50-try"
+        script.parent.mkdir(exist_ok=True)
+
+        def run(code):
+            script.write_text(f'#!/bin/bash\n{before}\n. "$(dirname "$0")/../{name}/iscsi-func"\n{code}')
+            script.chmod(0o755)
+            return under_test.run("install.d/50-try")
+
+        return run
+
+    return of

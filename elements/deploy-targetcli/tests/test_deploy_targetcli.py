@@ -6,23 +6,9 @@ IQN = "iqn.2026-01.org.example:d"
 
 
 @pytest.fixture
-def functions(fake_root, element, commands):
-    """Run bash code with them."""
-    fake_root.like("debian-12")
+def functions(iscsi_functions, commands):
     commands.fake("modprobe", "mount", "sync")
-    under_test = element("deploy-targetcli")
-    assert under_test.run("extra-data.d/52-deploy-targetcli").ok
-    assert fake_root.exists("/tmp/ramdisk-build/d/iscsi-func")
-    script = under_test.hooks / "install.d/50-try"
-    script.parent.mkdir(exist_ok=True)
-
-    def run(code):
-        script.write_text('#!/bin/bash\nTARGET_CONFIG=/config\n. "$(dirname "$0")/../deploy-targetcli/iscsi-func"\n'
-                          + code)
-        script.chmod(0o755)
-        return under_test.run("install.d/50-try")
-
-    return run
+    return iscsi_functions("deploy-targetcli", "TARGET_CONFIG=/config")
 
 
 def test_a_disk_is_offered_and_taken_back(functions, fake_root):

@@ -4,23 +4,9 @@ import pytest
 
 
 @pytest.fixture
-def functions(fake_root, element, commands):
-    """Run bash code with them."""
-    fake_root.like("debian-12")
+def functions(iscsi_functions, commands):
     commands.fake("tgtd", "tgtadm", "sleep", "sync")
-    under_test = element("deploy-tgtadm")
-    assert under_test.run("extra-data.d/52-deploy-tgtadm").ok
-    assert fake_root.exists("/tmp/ramdisk-build/d/iscsi-func")
-    script = under_test.hooks / "install.d/50-try"
-    script.parent.mkdir(exist_ok=True)
-
-    def run(code):
-        script.write_text('#!/bin/bash\nwait_for() { shift; "$@"; }\n'
-                          '. "$(dirname "$0")/../deploy-tgtadm/iscsi-func"\n' + code)
-        script.chmod(0o755)
-        return under_test.run("install.d/50-try")
-
-    return run
+    return iscsi_functions("deploy-tgtadm", 'wait_for() { shift; "$@"; }')
 
 
 def test_a_disk_is_offered_and_taken_back(functions):

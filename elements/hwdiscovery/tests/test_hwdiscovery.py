@@ -8,24 +8,9 @@ import pytest
 
 
 @pytest.fixture
-def piece(fake_root, element, commands):
-    """Run a piece of /init, with the functions of ramdisks; the command line and devices are files of the fake root."""
-    fake_root.like("debian-12")
-    under_test = element("hwdiscovery")
-    script = under_test.hooks / "install.d/50-piece"
-    script.parent.mkdir(exist_ok=True)
-
-    def run(line="", before="", after=""):
-        fake_root.write("/fake/cmdline", line + "\n")
-        script.write_text('#!/bin/bash\nhere=$(dirname "$0")/..\nKERNEL_PARAMETERS=/fake/cmdline\n'
-                          'NET_DEVICES=/fake/net DEVICES=/fake/dev VMEDIA_PARAMETERS=/none FIRST_ERR_MSG=\n'
-                          f'. "$here/ramdisk-init/init-func"\n{before}\n'
-                          'MEMORY_BLOCKS=/fake/memory DISKS=/fake/disks CPU_INFO=/fake/cpuinfo\n'
-                          f'. "$here/init.d/60-hwdiscovery"\n{after}\n')
-        script.chmod(0o755)
-        return under_test.run("install.d/50-piece")
-
-    return run
+def piece(piece_of_init):
+    return piece_of_init("hwdiscovery", "60-hwdiscovery",
+                         given="MEMORY_BLOCKS=/fake/memory DISKS=/fake/disks CPU_INFO=/fake/cpuinfo")
 
 
 @pytest.fixture

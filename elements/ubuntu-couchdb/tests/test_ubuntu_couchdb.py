@@ -10,17 +10,9 @@ SCRIPT = "pre-install.d/40-couchdb"
 
 
 @pytest.fixture
-def run(fake_root, element, commands):
-    fake_root.like("ubuntu-24.04")
-    for place in ("/etc/apt/sources.list.d", "/etc/yum.repos.d"):
-        fake_root.mkdir(place)
-    commands.on("curl").does('while [ "$1" != --output ]; do shift; done; echo key >"$2"')
+def run(vendor, commands):
     commands.on("debconf-set-selections").does('cat "$1" >/tmp/answers')
-    commands.fake("gpg")
-    commands.on("gpg", "--show-keys").prints("fpr:::::::::390EF70BB1EA12B2773962950EE62FB37A00258D:")
-    made = element("ubuntu-couchdb").run(SCRIPT)
-    assert made.ok, made.output
-    return made
+    return vendor("ubuntu-24.04", "ubuntu-couchdb", SCRIPT, fingerprint="390EF70BB1EA12B2773962950EE62FB37A00258D")
 
 
 def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):

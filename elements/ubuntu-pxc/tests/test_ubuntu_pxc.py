@@ -10,16 +10,8 @@ SCRIPT = "pre-install.d/40-pxc"
 
 
 @pytest.fixture
-def run(fake_root, element, commands):
-    fake_root.like("ubuntu-24.04")
-    for place in ("/etc/apt/sources.list.d", "/etc/yum.repos.d"):
-        fake_root.mkdir(place)
-    commands.on("curl").does('while [ "$1" != --output ]; do shift; done; echo key >"$2"')
-    commands.fake("gpg")
-    commands.on("gpg", "--show-keys").prints("fpr:::::::::4D1BB29D63D98E422B2113B19334A25F8507EFA5:")
-    made = element("ubuntu-pxc").run(SCRIPT)
-    assert made.ok, made.output
-    return made
+def run(vendor):
+    return vendor("ubuntu-24.04", "ubuntu-pxc", SCRIPT, fingerprint="4D1BB29D63D98E422B2113B19334A25F8507EFA5")
 
 
 def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
