@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydib.element.shelf import Shelf
 from pydib.errors import RecipeError
+from pydib.trove import classic
 from pydib.trove.datastores import Guest
 
 WHEEL_ARCHITECTURES = ("amd64", "arm64")
@@ -33,6 +34,7 @@ def before_work(guest: Guest, names: Collection[str], shelf: Shelf, environment:
         raise RecipeError(f"{folder} is no folder", where="--apt-conf-dir (DIB_APT_CONF_DIR)",
                           hint="name one such as /etc/apt/apt.conf.d")
     if "guest-agent" in names and environment.get("TROVE_AGENT") != "none":
+        _classic(guest, environment["TROVE_VERSION"])
         _agent(shelf["guest-agent"].path / "guest-agent" / "requirements", environment["TROVE_VERSION"], arch)
 
 
@@ -43,6 +45,16 @@ def _package(guest: Guest, location: str) -> None:
                           hint=f"download it, and name it: --package-location {guest.datastore}.deb")
     if not Path(location).exists():
         raise RecipeError(f"{location} is not there", where=where, hint="name a package, or a folder of packages")
+
+
+def _classic(guest: Guest, version: str) -> None:
+    if not classic.is_classic(version):
+        return
+    if guest.contained:
+        raise RecipeError(f"trove {version} runs no database in a container", where="--containers",
+                          hint="leave it out, or build with a later --trove-version")
+    if guest.has_manager:
+        classic.told(guest.datastore, version)
 
 
 def _agent(requirements: Path, version: str, arch: str) -> None:

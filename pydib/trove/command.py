@@ -17,6 +17,7 @@ from pydib.element.shelf import Shelf, find_elements
 from pydib.errors import RecipeError
 from pydib.recipe import Recipe, Wishes
 from pydib.trove.checks import before_work
+from pydib.trove.classic import is_classic
 from pydib.trove.datastores import Guest, choose, offered
 from pydib.trove.registration import Registered, commands
 from pydib.trove.variables import AGENTS, VARIABLES, environment_for
@@ -70,9 +71,12 @@ def build(dry_run: bool, progress: str, **options: Any) -> int:
     style = {"auto": "progress" if live else "lines", "live": "progress"}.get(progress, progress)
     code = run_build(made, Wishes(style=style, timestamps=not recipe.truth(os.environ.get("DIB_NO_TIMESTAMP", ""))))
     if code == 0:
+        version = made.environment["TROVE_VERSION"]
         registered = Registered(image=made.output("qcow2"), datastore=guest.datastore, distro=guest.distro,
-                                release=guest.release, has_manager=guest.has_manager and not guest.contained)
-        sys.stdout.write("Try it:\n  " + shlex.join(["pydib", "trove", "boot", "--datastore", guest.datastore,
+                                release=guest.release, has_manager=guest.has_manager and not guest.contained,
+                                is_classic=is_classic(version))
+        which = ["--trove-version", version] if registered.is_classic else []
+        sys.stdout.write("Try it:\n  " + shlex.join(["pydib", "trove", "boot", "--datastore", guest.datastore, *which,
                                                      str(registered.image)]) + "\n"
                          "Upload it, and tell Trove of it:\n" + "".join(f"  {line}\n" for line in commands(registered)))
     return code
@@ -140,6 +144,8 @@ def datastores() -> None:
               help="Memory of the machine.")
 @click.option("--cpus", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
               help="Processors of the machine.")
+@click.option("--trove-version", envvar="TROVE_VERSION", default="26.0.0", show_default=True, metavar="VALUE",
+              help="Release of the agent in the image [TROVE_VERSION].")
 @click.option("--heartbeats", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
               help="How many that report the database up to wait for; they come about once a minute.")
 @click.option("--console", is_flag=True, help="Show the guest's console.")

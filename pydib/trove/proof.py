@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydib.errors import EngineError
 from pydib.sizes import GIB
-from pydib.trove import rabbitmq
+from pydib.trove import classic, rabbitmq
 from pydib.trove.answers import DATABASE, DATABASES, USER, Database, ask
 from pydib.trove.broker import ControlPlane, connected
 from pydib.trove.guest import Guest
@@ -42,12 +42,14 @@ class Proof:
 
 
 def prove(image: Path, *, datastore: str, broker_url: str = "", timeout_seconds: float = 300.0, memory_mib: int = 1024,
-          cpus: int = 2, heartbeats: int = 2, tell: Tell = lambda what, seconds: None,
+          cpus: int = 2, heartbeats: int = 2, trove_version: str = "26.0.0",
+          tell: Tell = lambda what, seconds: None,
           on_line: Callable[[str], None] = lambda line: None) -> Proof:
     """Boot `image` with a configuration of its own, and go through its agent's first minutes.
 
     Args:
         datastore: as Trove calls it.
+        trove_version: release of the agent in the image.
         broker_url: `rabbit://USER:PASSWORD@HOST:PORT/`; without it a RabbitMQ is started for the time.
         timeout_seconds: for the agent to come, and again for the database to be up.
         heartbeats: how many that report the database up are waited for.
@@ -61,6 +63,7 @@ def prove(image: Path, *, datastore: str, broker_url: str = "", timeout_seconds:
     """
     image_file(image)  # before a broker is started for nothing
     database = DATABASES.get(datastore)
+    told = classic.told(datastore, trove_version) if classic.is_classic(trove_version) else None
     guest = Guest(datastore=datastore)
     password = secrets.token_hex(12)
     with ExitStack() as stack:
@@ -82,7 +85,7 @@ def prove(image: Path, *, datastore: str, broker_url: str = "", timeout_seconds:
             tell("the guest agent consumes its queue", agent_seconds)
             _ping(plane, timeout_seconds)
             tell("it answers rpc_ping", vm.seconds)
-            steps = _prepare(plane, database, password)
+            steps = _prepare(plane, database, password, told)
             seen, up_seconds = _heartbeats(plane, vm, heartbeats, steps, timeout_seconds, tell)
             answer = ask(database, port, password) if database else ""
             if database:
@@ -95,15 +98,17 @@ def _ping(plane: ControlPlane, timeout_seconds: float) -> None:
         raise EngineError(f"the guest agent answers rpc_ping with {answer!r}, not with true")
 
 
-def _prepare(plane: ControlPlane, database: Database | None, password: str) -> tuple[str, ...]:
+def _prepare(plane: ControlPlane, database: Database | None, password: str, told: classic.Told | None
+             ) -> tuple[str, ...]:
     """Ask for it; gives what the agent will report the end of, in this order."""
     users, databases = [], []
     if database and database.has_users:
         databases = [{"_name": DATABASE, "_character_set": None, "_collate": None}]
         users = [{"_name": USER, "_password": password, "_host": "%", "_databases": [{"_name": DATABASE}]}]
     plane.cast("prepare", packages=[], databases=databases, memory_mb=512, users=users, device_path=DEVICE,
-               mount_point=MOUNT_POINT, backup_info=None, config_contents="", root_password=None, overrides=None,
-               cluster_config=None, snapshot=None, modules=None, ds_version="1")
+               mount_point=told.mount_point if told else MOUNT_POINT, backup_info=None,
+               config_contents=told.configuration if told else "", root_password=None, overrides=None,
+               cluster_config=None, snapshot=None, modules=None, **({} if told else {"ds_version": "1"}))
     return ("a database is made", "a user is made", "prepare has ended") if users else ("prepare has ended",)
 
 

@@ -23,6 +23,7 @@ class Registered:
 
     Args:
         has_manager: whether a manager of ours is in it; Trove's own need not be named.
+        is_classic: whether its agent, and so the control plane, is older than Trove 14.
     """
 
     image: Path
@@ -30,6 +31,7 @@ class Registered:
     distro: str
     release: str
     has_manager: bool
+    is_classic: bool = False
 
     @property
     def version(self) -> str:
@@ -45,13 +47,23 @@ class Registered:
 
 
 def commands(registered: Registered) -> tuple[str, ...]:
-    """The commands, in their order; the second refers to the image by its tags, as Trove does since release 13."""
+    """The commands, in their order. Trove refers to the image by its tags, since release 14, or by its number."""
     name = registered.image.stem
     tags = f"trove,{registered.datastore}"
+    upload = shlex.join(["openstack", "image", "create", name, "--private", "--disk-format", "qcow2",
+                         "--container-format", "bare", "--property", "hw_rng_model=virtio", "--tag", "trove", "--tag",
+                         registered.datastore, "--file", str(registered.image)])
+    if registered.is_classic:
+        store = registered.datastore
+        number = f'"$(openstack image show -f value -c id {shlex.quote(name)})"'
+        return (
+            upload, shlex.join(["trove-manage", "datastore_update", store, ""]),
+            shlex.join(["trove-manage", "datastore_version_update", store, registered.version, store])
+            + f" {number} '' 1",
+            shlex.join(["trove-manage", "datastore_update", store, registered.version]),
+        )
     return (
-        shlex.join(["openstack", "image", "create", name, "--private", "--disk-format", "qcow2", "--container-format",
-                    "bare", "--property", "hw_rng_model=virtio", "--tag", "trove", "--tag", registered.datastore,
-                    "--file", str(registered.image)]),
+        upload,
         shlex.join(["openstack", "datastore", "version", "create", registered.version, registered.datastore,
                     registered.datastore, "", *registered.registry, "--image-tags", tags, "--active", "--default"]),
     )

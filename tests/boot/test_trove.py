@@ -65,13 +65,29 @@ def guest_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 ])
 def test_the_agent_brings_the_database_up(guest_of: Callable[[str], Path], datastore: str, question: str, answer: str
                                           ) -> None:
-    told = pydib("trove", "boot", guest_of(datastore)).stdout
+    assert_it_came_up(pydib("trove", "boot", guest_of(datastore)).stdout, question, answer)
+
+
+def assert_it_came_up(told: str, question: str, answer: str) -> None:
+    """All that is wanted of a guest is in what `pydib trove boot` said."""
     for what in ("the guest agent consumes its queue", "it answers rpc_ping", "prepare has ended",
                  f"the database answers {question} with {answer}"):
         assert what in told, told
     assert len(re.findall(r"heartbeat: (?:running|healthy)", told)) >= 2
     came = re.search(r"the guest agent came after ([0-9.]+) s", told)
     assert came is not None and float(came[1]) <= AGENT_SECONDS, told
+
+
+@ALL
+@pytest.mark.parametrize(("datastore", "question", "answer"), [
+    ("redis", "PING", "PONG"), ("postgresql", "SELECT 6 * 7", "42")])
+def test_the_classic_agent_brings_the_database_up(tmp_path: Path, datastore: str, question: str, answer: str) -> None:
+    """Trove 13.0.1 with its own managers, which drive packages."""
+    image = tmp_path / f"{datastore}.qcow2"
+    classic = ("--trove-version", "13.0.1")
+    assert f"--trove-version 13.0.1 {image}\n" in build(datastore, image, *classic)
+    assert found_in(as_raw(image, tmp_path), tmp_path) == ""
+    assert_it_came_up(pydib("trove", "boot", *classic, image).stdout, question, answer)
 
 
 def test_the_same_guest_again_takes_no_time(guest_of: Callable[[str], Path]) -> None:
@@ -124,7 +140,7 @@ def test_an_agent_that_is_fetched_at_the_first_start(tmp_path: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(tree)
         with (tree / "trove/cmd/guest.py").open("a") as program:
-            program.write("\nprint('this is the tree of the controller')\n")
+            program.write("\nprint('this is the tree of the controller', flush=True)\n")
         told = pydib("trove", "boot", "--console", "--heartbeats", "1", tmp_path / "redis.qcow2").stdout
     assert f"fetched {tree} from {rabbitmq.GUESTS_WAY}" in told
     assert "this is the tree of the controller" in told

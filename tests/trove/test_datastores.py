@@ -123,6 +123,13 @@ def test_the_commands_at_the_end_are_filled_in() -> None:
     assert "--file '/i/my redis.qcow2'" in upload and "--tag trove --tag redis" in upload
     assert register.startswith("openstack datastore version create 7.0 redis redis '' --registry-ext "
                                "redis:packaged_datastores.redis.Manager")
+    classic = commands(Registered(image=Path("/i/my redis.qcow2"), has_manager=True, is_classic=True, **WANTED))
+    assert classic[0] == upload
+    assert classic[1:] == (
+        "trove-manage datastore_update redis ''",
+        "trove-manage datastore_version_update redis 7.0 redis "
+        "\"$(openstack image show -f value -c id 'my redis')\" '' 1",
+        "trove-manage datastore_update redis 7.0")
     old = commands(Registered(image=Path("m.qcow2"), datastore="mysql", distro="ubuntu", release="xenial",
                               has_manager=False))[1]
     assert "create 5.7 mysql mysql" in old and "--registry-ext" not in old

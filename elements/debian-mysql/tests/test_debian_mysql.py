@@ -39,6 +39,12 @@ def test_the_machines_needs_come_after_troves_wishes(mysql, fake_root):
                                       "pid-file": "/run/mysqld/mysqld.pid", "bind-address": "*"}
 
 
+def test_the_classic_agent_has_no_manager_for_it(mysql):
+    run = mysql.run(SCRIPT, env={"TROVE_VERSION": "13.0.1"})
+    assert run.exit_code == 1 and run.calls == ()
+    assert "trove 13.0.1 has no manager for today's MariaDB; set TROVE_VERSION" in run.output
+
+
 def test_without_an_agent_it_is_debians(mysql):
     run = mysql.run(SCRIPT, env={"TROVE_AGENT": "none"})
     assert run.ok and run.wrote == () and run.removed == () and run.calls == ()

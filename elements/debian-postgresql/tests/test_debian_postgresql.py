@@ -63,6 +63,38 @@ def test_two_versions_are_refused(postgresql, fake_root):
     assert run.exit_code == 1 and "one version of PostgreSQL in the image, not 2" in run.output
 
 
+CLASSIC = {"TROVE_VERSION": "13.0.1"}
+
+
+def test_the_classic_agent_finds_a_cluster_that_its_machine_has_made(postgresql, fake_root):
+    assert postgresql.run(BEFORE, env=CLASSIC).ok
+    assert fake_root.read("/etc/postgresql-common/createcluster.conf") == "create_main_cluster = false\n"
+    run = postgresql.run(AFTER, env=CLASSIC)
+    assert run.ok, run.output
+    assert run.enabled == {"trove-ssl-cert", "trove-postgresql-cluster"}
+    unit = fake_root.read("/etc/systemd/system/trove-postgresql-cluster.service")
+    assert "ConditionPathExists=!/etc/postgresql/15/main\n" in unit and "Before=trove-guestagent.service\n" in unit
+    assert "ExecStart=/usr/bin/pg_createcluster 15 main\n" in unit
+    before = fake_root.read("/etc/systemd/system/trove-ssl-cert.service")
+    assert "trove-postgresql-cluster.service" in before.split("Before=")[1].splitlines()[0]
+
+
+def test_the_classic_agent_and_the_unit_mean_the_same_pid_file(postgresql, fake_root):
+    """The agent says /var/run/postgresql/postgresql.pid; Debian's unit would wait for another one, without end."""
+    assert postgresql.run(AFTER, env=CLASSIC).ok
+    pid_file = "/run/postgresql/postgresql.pid"
+    assert fake_root.read("/etc/systemd/system/postgresql@.service.d/trove.conf") == f"[Service]\nPIDFile={pid_file}\n"
+    assert f"ExecStart=/usr/bin/pg_conftool 15 main set external_pid_file {pid_file}\n" in fake_root.read(
+        "/etc/systemd/system/trove-postgresql-cluster.service")
+
+
+def test_the_classic_agent_may_move_the_data_and_nothing_else(postgresql, fake_root):
+    assert postgresql.run(AFTER, env=CLASSIC).ok
+    last = fake_root.read("/etc/sudoers.d/61-trove-postgresql").splitlines()[-1]
+    assert last.endswith(" --sparse /var/lib/postgresql/ /mnt/volume") and "/usr/bin/rsync --safe-links " in last
+    assert "postgresql:classic_datastores.postgresql.Manager" in fake_root.read("/etc/trove/conf.d/zz-registry.conf")
+
+
 @pytest.mark.parametrize("script", [BEFORE, AFTER])
 def test_without_an_agent_it_is_debians(postgresql, script):
     run = postgresql.run(script, env={"TROVE_AGENT": "none"})

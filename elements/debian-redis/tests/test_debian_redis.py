@@ -48,6 +48,18 @@ def test_kernel_settings(redis, fake_root):
     assert "transparent_hugepage" in fake_root.read("/etc/tmpfiles.d/trove-redis.conf")
 
 
+def test_the_classic_agent_finds_it_as_debian_has_it(redis, fake_root):
+    before = fake_root.read("/etc/redis/redis.conf")
+    run = redis.run(SCRIPT, env={"TROVE_VERSION": "13.0.1"})
+    assert run.ok, run.output
+    assert fake_root.read("/etc/redis/redis.conf") == before
+    assert not run.called("systemctl", "disable")
+    assert not fake_root.exists("/etc/trove/conf.d/zz-registry.conf")
+    assert "trove ALL=(root) NOPASSWD: /usr/sbin/service redis-server start\n" in fake_root.read(
+        "/etc/sudoers.d/61-trove-redis")
+    assert fake_root.exists("/etc/sysctl.d/60-trove-redis.conf")
+
+
 def test_without_an_agent_it_is_debians(fake_root, element, redis):
     run = redis.run(SCRIPT, env={"TROVE_AGENT": "none"})
     assert run.ok and run.wrote == () and run.calls == ()
