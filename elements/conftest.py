@@ -2,6 +2,7 @@
 
 import pytest
 
+TELL = '#!/bin/bash\necho "told: ${!ASKED_FOR}"\n'
 SHOW = '#!/bin/bash\necho "type: ${DIB_BLOCK_DEVICE:-}"\n'
 STATE = "#!/bin/bash\necho the state\n"
 
@@ -11,18 +12,38 @@ def vendor(fake_root, element, commands):
     """`vendor("ubuntu-24.04", ELEMENT, SCRIPT, fingerprint=...)`: the script adds its vendor's repository there. The
     key that is fetched has that fingerprint."""
 
-    def add(root, name, script, *, fingerprint="ANY"):
+    def add(root, name, script, *, fingerprint="ANY", env=None):
         fake_root.like(root)
         for place in ("/etc/apt/sources.list.d", "/etc/yum.repos.d"):
             fake_root.mkdir(place)
         commands.on("curl").does('while [ "$1" != --output ]; do shift; done; echo key >"$2"')
         commands.fake("gpg")
         commands.on("gpg", "--show-keys").prints(f"fpr:::::::::{fingerprint}:")
-        run = element(name).run(script)
+        run = element(name).run(script, env=env)
         assert run.ok, run.output
         return run
 
     return add
+
+
+@pytest.fixture
+def variable(fake_root, element):
+    """`variable(ELEMENT, NAME, **SET)`: its value for scripts. The caller has set what SET says, and no release."""
+    made = {}
+
+    def ask(name, asked_for, **set_by_caller):
+        if name not in made:
+            fake_root.like("ubuntu-24.04")
+            made[name] = element(name)
+            script = made[name].hooks / "pre-install.d/00-tell"
+            script.parent.mkdir(exist_ok=True)
+            script.write_text(TELL)
+            script.chmod(0o755)
+        run = made[name].run("pre-install.d/00-tell", env={"DIB_RELEASE": "", "ASKED_FOR": asked_for, **set_by_caller})
+        assert run.ok, run.output
+        return run.output.rpartition("told: ")[2].strip()
+
+    return ask
 
 
 @pytest.fixture

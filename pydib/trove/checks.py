@@ -11,6 +11,13 @@ from pydib.trove import classic
 from pydib.trove.datastores import Guest
 
 WHEEL_ARCHITECTURES = ("amd64", "arm64")
+PYTHONS: Mapping[str, tuple[int, int]] = {
+    "trusty": (3, 4), "xenial": (3, 5), "bionic": (3, 6), "focal": (3, 8), "jammy": (3, 10), "noble": (3, 12),
+    "buster": (3, 7), "bullseye": (3, 9), "bookworm": (3, 11), "trixie": (3, 13),
+}
+"""The Python of releases of Debian and Ubuntu."""
+AGENTS_PYTHON = (3, 11)
+"""The oldest that trove 26 runs under, and the only one that trove 13.0.1 was seen to run under."""
 
 
 def before_work(guest: Guest, names: Collection[str], shelf: Shelf, environment: Mapping[str, str], arch: str) -> None:
@@ -35,6 +42,7 @@ def before_work(guest: Guest, names: Collection[str], shelf: Shelf, environment:
                           hint="name one such as /etc/apt/apt.conf.d")
     if "guest-agent" in names and environment.get("TROVE_AGENT") != "none":
         _classic(guest, environment["TROVE_VERSION"])
+        _python(guest, environment["TROVE_VERSION"])
         _agent(shelf["guest-agent"].path / "guest-agent" / "requirements", environment["TROVE_VERSION"], arch)
 
 
@@ -55,6 +63,17 @@ def _classic(guest: Guest, version: str) -> None:
                           hint="leave it out, or build with a later --trove-version")
     if guest.has_manager:
         classic.told(guest.datastore, version)
+
+
+def _python(guest: Guest, version: str) -> None:
+    python = PYTHONS.get(guest.release, AGENTS_PYTHON)
+    wanted = ".".join(map(str, AGENTS_PYTHON))
+    if python < AGENTS_PYTHON or (classic.is_classic(version) and python > AGENTS_PYTHON):
+        having = ", ".join(name for name, each in PYTHONS.items()
+                           if each == AGENTS_PYTHON or (each > AGENTS_PYTHON and not classic.is_classic(version)))
+        raise RecipeError(f"trove {version} needs Python {wanted}, and {guest.distro} {guest.release} has "
+                          f"{'.'.join(map(str, python))}", where="--release (RELEASE)",
+                          hint=f"use one of {having}, or --agent none")
 
 
 def _agent(requirements: Path, version: str, arch: str) -> None:

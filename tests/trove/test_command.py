@@ -51,6 +51,22 @@ def test_the_pairs_of_trove_are_there() -> None:
     assert {(distro, name) for distro, names in wanted.items() for name in names.split()} <= set(PAIRS)
 
 
+RELEASES = ("trusty", "xenial")
+WRAPPED = ("mysql", "percona", "mariadb", "redis", "cassandra", "couchbase", "mongodb", "postgresql", "couchdb", "pxc")
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("datastore", WRAPPED)
+def test_wrappers_of_troves_releases_are_taken(datastore: str, release: str) -> None:
+    done = trove("build", "--datastore", datastore, "--distro", "ubuntu", "--release", release, "--agent", "none", "-a",
+                 "amd64", "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    elements = set(done.stdout.partition("\n\n")[0].splitlines())
+    assert {"ubuntu-guest", f"ubuntu-{release}-guest", f"ubuntu-{release}-{datastore}"} <= elements
+    assert f"export DIB_RELEASE={release}\n" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(f" ubuntu-{release}-guest ubuntu-{release}-{datastore}")
+
+
 @pytest.mark.parametrize(("distro", "datastore"), PAIRS)
 def test_each_database_plans_on_each_distribution(distro: str, datastore: str) -> None:
     done = trove("build", "--datastore", datastore, "--distro", distro, "-a", "amd64", "--dry-run")
@@ -83,6 +99,10 @@ def test_a_dry_run_tells_when_it_would_build_on_disk() -> None:
     (("build", "--datastore", "redis", "--trove-version", "newest"), "'newest' is no release of trove"),
     (("build", "--datastore", "mysql", "--trove-version", "13.0.1"), "trove 13.0.1 has no manager for today's mysql"),
     (("build", "--datastore", "mysql", "--trove-version", "13.0.1", "--containers", "/"), "runs no database in a"),
+    (("build", "--datastore", "redis", "--release", "trixie", "--trove-version", "13.0.1"),
+     "trove 13.0.1 needs Python 3.11, and debian trixie has 3.13"),
+    (("build", "--datastore", "mysql", "--distro", "ubuntu", "--release", "xenial"),
+     "trove 26.0.0 needs Python 3.11, and ubuntu xenial has 3.5"),
     (("build", "--datastore", "redis", "-a", "s390x"), "packages are not made for s390x"),
     (("boot", "/no/such/redis.qcow2"), "there is no such disk image"),
     (("boot", "/no/such/image.qcow2"), "does not say which database is in it"),

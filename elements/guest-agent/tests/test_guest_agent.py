@@ -63,6 +63,14 @@ def test_what_cannot_be_is_said(host, env, problem):
     assert problem in run.output
 
 
+def test_a_python_that_is_too_old_is_named(fake_root, element):
+    fake_root.like("debian-11")
+    fake_root.mkdir("/other/usr/lib/python3.9")  # the root itself has the Python of these tests
+    run = element("guest-agent").run(WHEELS, env={"TMP_MOUNT_PATH": str(fake_root.path("/other"))})
+    assert run.exit_code == 1
+    assert "trove 26.0.0 needs Python 3.11, and the image has 3.9; build on a later release" in run.output
+
+
 def test_a_machine_without_pip_is_told_what_to_install(host, commands):
     commands.on("pip", "--version").exits(1)
     commands.on("python3", "-m", "pip").exits(1)

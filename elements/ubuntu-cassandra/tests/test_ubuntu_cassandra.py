@@ -22,5 +22,11 @@ def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
 
 
 def test_what_is_installed():
-    wanted = ["openjdk-11-jre-headless", "cassandra"]
-    assert list(yaml.safe_load((HERE / "package-installs.yaml").read_text())) == wanted
+    wanted = yaml.safe_load((HERE / "package-installs.yaml").read_text())
+    assert list(wanted) == [*(f"openjdk-{java}-jre-headless" for java in (7, 8, 11)), "cassandra"]
+    assert wanted["openjdk-11-jre-headless"] == {"when": "CASSANDRA_JAVA = 11"}
+
+
+def test_the_newest_java_that_it_runs_under_is_taken(variable):
+    assert (variable("ubuntu-cassandra", "CASSANDRA_JAVA"), variable("ubuntu-cassandra", "CASSANDRA_RELEASE")) == (
+        "11", "41x")

@@ -21,5 +21,11 @@ def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
         "Signed-By: /etc/apt/keyrings/mongodb-org-8.0.asc\n")
 
 
+def test_a_series_whose_key_is_not_known_is_refused(fake_root, element):
+    fake_root.like("ubuntu-24.04")
+    run = element("ubuntu-mongodb").run(SCRIPT, env={"MONGODB_SERIES": "9.9"})
+    assert run.exit_code == 1 and "the key of MongoDB 9.9 is not known" in run.output
+
+
 def test_what_is_installed():
     assert list(yaml.safe_load((HERE / "package-installs.yaml").read_text())) == ["mongodb-org"]

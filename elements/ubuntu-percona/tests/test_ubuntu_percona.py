@@ -22,4 +22,6 @@ def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
 
 
 def test_what_is_installed():
-    assert list(yaml.safe_load((HERE / "package-installs.yaml").read_text())) == ["percona-server-server"]
+    assert yaml.safe_load((HERE / "package-installs.yaml").read_text()) == {
+        "percona-server-server": {"when": "PERCONA_SERIES = 80"},
+        "percona-server-server-5.6": {"when": "PERCONA_SERIES = 56"}}

@@ -22,4 +22,6 @@ def test_the_repository_is_the_vendors_to_the_letter(run, fake_root):
 
 
 def test_what_is_installed():
-    assert list(yaml.safe_load((HERE / "package-installs.yaml").read_text())) == ["percona-xtradb-cluster"]
+    assert yaml.safe_load((HERE / "package-installs.yaml").read_text()) == {
+        "percona-xtradb-cluster": {"when": "PERCONA_SERIES = 80"},
+        "percona-xtradb-cluster-56": {"when": "PERCONA_SERIES = 56"}}

@@ -10,14 +10,15 @@ FETCH = 'while [ "$1" != --output ]; do shift; done; echo "the key" >"$2"'
 
 @pytest.fixture
 def add(fake_root, element, commands):
-    def run(root, tool, *arguments, found=FINGERPRINT):
+    def run(root, tool, *arguments, found=FINGERPRINT, env=None):
         fake_root.like(root)
         for place in ("/etc/apt/sources.list.d", "/etc/yum.repos.d"):
             fake_root.mkdir(place)
         commands.on("curl").does(FETCH)
         commands.fake("gpg")
         commands.on("gpg", "--show-keys").prints(f"pub:x:1:2\nfpr:::::::::{found}:\nfpr:::::::::OTHER:")
-        return element("vendor-repository").run_with(f"vendor-repository/{tool}", *arguments, side="target")
+        return element("vendor-repository").run_with(f"vendor-repository/{tool}", *arguments, side="target",
+                                                       env=env)
 
     return run
 
@@ -33,6 +34,16 @@ def test_apt_trusts_the_key_for_this_repository_only(add, fake_root):
         "Signed-By: /etc/apt/keyrings/vendor.asc\n")
     assert fake_root.read("/etc/apt/keyrings/vendor.asc") == "the key\n"
     assert run.called("curl", "--proto", "=https", "https://vendor.test/key")
+    assert run.called("apt-get", "update")
+
+
+@pytest.mark.parametrize("release", ["trusty", "xenial"])
+def test_an_apt_of_2016_gets_the_key_as_it_knows_them(add, fake_root, release):
+    run = add("ubuntu-24.04", "add-apt", *APT, env={"DIB_RELEASE": release})
+    assert run.ok, run.output
+    assert fake_root.read("/etc/apt/sources.list.d/vendor.list") == "deb https://vendor.test/apt noble main extra\n"
+    assert not fake_root.exists("/etc/apt/sources.list.d/vendor.sources")
+    assert run.called("gpg", "--dearmor", "/etc/apt/trusted.gpg.d/vendor.gpg", "/etc/apt/keyrings/vendor.asc")
     assert run.called("apt-get", "update")
 
 

@@ -1,0 +1,10 @@
+"""MariaDB for Trove guests on Ubuntu 14.04."""
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+
+
+def test_it_is_for_its_release(variable):
+    assert (HERE / "element-deps").read_text().split() == ["ubuntu-mariadb"]
+    assert variable("ubuntu-trusty-mariadb", "DIB_RELEASE") == "trusty"

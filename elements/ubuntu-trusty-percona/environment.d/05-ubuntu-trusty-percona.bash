@@ -1,0 +1,3 @@
+# The release that this element is for, and what its vendor has for it.
+export DIB_RELEASE=${DIB_RELEASE:-trusty}
+export PERCONA_SERIES=${PERCONA_SERIES:-56}

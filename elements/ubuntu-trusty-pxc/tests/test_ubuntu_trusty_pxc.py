@@ -1,0 +1,18 @@
+"""Percona XtraDB Cluster for Trove guests on Ubuntu 14.04."""
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+
+
+def test_it_is_for_its_release(variable):
+    assert (HERE / "element-deps").read_text().split() == ["ubuntu-pxc"]
+    assert variable("ubuntu-trusty-pxc", "DIB_RELEASE") == "trusty"
+
+
+def test_the_repository_is_the_vendors_to_the_letter(vendor, fake_root):
+    run = vendor("ubuntu-24.04", "ubuntu-trusty-pxc", "pre-install.d/40-pxc",
+                 env={"DIB_RELEASE": "trusty"}, fingerprint="4D1BB29D63D98E422B2113B19334A25F8507EFA5")
+    assert run.called("curl", "https://repo.percona.com/yum/PERCONA-PACKAGING-KEY")
+    assert fake_root.read("/etc/apt/sources.list.d/percona-pxc-56.list") == (
+        "deb https://repo.percona.com/apt trusty main\n")

@@ -1,0 +1,22 @@
+"""Apache Cassandra for Trove guests on Ubuntu 16.04."""
+
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent.parent
+
+
+def test_it_is_for_its_release(variable):
+    assert (HERE / "element-deps").read_text().split() == ["ubuntu-cassandra"]
+    assert variable("ubuntu-xenial-cassandra", "DIB_RELEASE") == "xenial"
+
+
+def test_the_repository_is_the_vendors_to_the_letter(vendor, fake_root):
+    run = vendor("ubuntu-24.04", "ubuntu-xenial-cassandra", "pre-install.d/40-cassandra",
+                 env={"DIB_RELEASE": "xenial"})
+    assert run.called("curl", "https://downloads.apache.org/cassandra/KEYS")
+    assert fake_root.read("/etc/apt/sources.list.d/cassandra-21x.list") == (
+        "deb https://debian.cassandra.apache.org 21x main\n")
+
+
+def test_java_is_one_that_the_release_has(variable):
+    assert variable("ubuntu-xenial-cassandra", "CASSANDRA_JAVA") == "8"

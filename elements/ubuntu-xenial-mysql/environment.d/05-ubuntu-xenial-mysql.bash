@@ -1,0 +1,2 @@
+# The release that this element is for.
+export DIB_RELEASE=${DIB_RELEASE:-xenial}
