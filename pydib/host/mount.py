@@ -137,11 +137,12 @@ def sync_filesystem(path: Path) -> None:
         os.close(handle)
 
 
-def mounts_below(path: Path, *, itself: bool = True) -> tuple[MountPoint, ...]:
+def mounts_below(path: Path, *, itself: bool = True, device: str = "") -> tuple[MountPoint, ...]:
     """All mounts at and below `path`, in the order in which they were made.
 
     Args:
         itself: whether a mount on `path` itself counts.
+        device: only mounts of this one, MAJOR:MINOR; empty: of any.
     """
     top = str(path.resolve())
     below = top.rstrip("/") + "/"
@@ -149,7 +150,10 @@ def mounts_below(path: Path, *, itself: bool = True) -> tuple[MountPoint, ...]:
     for line in os.fsdecode(MOUNTINFO.read_bytes()).splitlines():
         if " - " not in line:
             continue
-        target = _decoded(line.split(" ", 5)[4])
+        words = line.split(" ", 5)
+        if device and words[2] != device:
+            continue
+        target = _decoded(words[4])
         if (target == top and itself) or (target.startswith(below) and target != top):
             found.append(_mount_point(line))
     return tuple(found)

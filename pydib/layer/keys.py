@@ -54,7 +54,6 @@ _WHOLE_ENVIRONMENT = re.compile(
     rb"\bprintenv\b|\bexport\s+-p\b|\bdeclare\s+-(?:x|p|xp|px)\s*(?:$|[|>;)])|\bcompgen\s+-[ev]\b|/environ\b"
     rb"|\bos\.environ\b(?!\s*(?:\[|\.get\b|\.pop\b|\.setdefault\b))|%ENV\b|(?:^|[|;&(`\s])(?:env|set)\s*(?:$|[|>;)`])",
     re.MULTILINE)
-_WORD = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 
 
 NOTHING_HIDDEN = Mask(())
@@ -123,12 +122,17 @@ def named(texts: Iterable[bytes], volatile: Mapping[str, str]) -> dict[str, str]
     In compressed files and machine code, which have zero bytes, only names are looked for: there the words by which a
     script looks at the whole environment are chance.
     """
+    called = {name: _as_called(name).encode() for name in volatile}
     found: set[str] = set()
     for text in texts:
         if b"\0" not in text and _WHOLE_ENVIRONMENT.search(text):
             return dict(volatile)
-        found.update(word.decode() for word in _WORD.findall(text))
-    return {name: value for name, value in volatile.items() if _as_called(name) in found}
+        found.update(name for name, word in called.items() if word in text and _is_word_of(word, text))
+    return {name: value for name, value in volatile.items() if name in found}
+
+
+def _is_word_of(word: bytes, text: bytes) -> bool:
+    return bool(re.search(rb"(?<![A-Za-z_])" + re.escape(word) + rb"(?![A-Za-z0-9_])", text))
 
 
 def of_the_build(volatile: Mapping[str, str]) -> dict[str, str]:

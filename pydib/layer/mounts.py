@@ -99,8 +99,8 @@ class ScriptMounts:
     def _source(self, found: MountPoint) -> Path | None:
         """The host's directory or file that a bind mount shows; None if it is none of the host's."""
         top = self.place.resolve()
-        for other in mounts_below(Path("/")):
-            if other.device != found.device or other.target.is_relative_to(top):
+        for other in mounts_below(Path("/"), device=found.device):
+            if other.target.is_relative_to(top):
                 continue
             if any(other.target.is_relative_to(folder) for folder in self._private):
                 continue

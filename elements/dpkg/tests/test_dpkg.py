@@ -154,7 +154,7 @@ def test_package_files_of_earlier_builds_are_lent_and_new_ones_kept(dpkg, fake_r
     assert fake_root.link(f"{archives}/old_1_all.deb") == "../lent/old_1_all.deb"
 
     fake_root.write(f"{archives}/new_2_all.deb", b"new")
-    run = dpkg.run("post-root.d/90-keep-package-files")
+    run = dpkg.run("post-root.d/90-keep-for-later-builds")
     assert run.ok, run.output
     kept = {path.name: path.read_bytes() for path in cache.iterdir()}
     assert kept == {"old_1_all.deb": b"old", "new_2_all.deb": b"new"}
@@ -164,7 +164,7 @@ def test_package_files_of_earlier_builds_are_lent_and_new_ones_kept(dpkg, fake_r
 def test_spoiling_package_files_in_the_image_leaves_the_cache_alone(dpkg, fake_root, cache):
     dpkg.run("root.d/50-shared-apt-cache")
     fake_root.remove("/var/cache/apt/archives/old_1_all.deb")
-    dpkg.run("post-root.d/90-keep-package-files")
+    dpkg.run("post-root.d/90-keep-for-later-builds")
     assert (cache / "old_1_all.deb").read_bytes() == b"old"
 
 
@@ -173,12 +173,23 @@ def test_package_files_can_be_fetched_anew(dpkg, fake_root, cache, env, left):
     env |= {"DIB_APT_LOCAL_CACHE": "0"}
     assert not dpkg.run("root.d/50-shared-apt-cache", env=env).calls
     fake_root.write("/var/cache/apt/archives/new_2_all.deb", b"new")
-    assert dpkg.run("post-root.d/90-keep-package-files", env=env).ok
+    assert dpkg.run("post-root.d/90-keep-for-later-builds", env=env).ok
     assert fake_root.exists("/var/cache/apt/archives/new_2_all.deb") is left
     assert [path.name for path in cache.iterdir()] == ["old_1_all.deb"]
 
 
-def test_no_service_is_started_during_the_build(dpkg, fake_root, commands):
+@pytest.fixture
+def diverted(fake_root, commands):
+    """Has dpkg know of a diversion made by hand."""
+
+    def divert(program: str) -> None:
+        fake_root.write("/var/lib/dpkg/diversions", f"{program}\n{program}.distrib\n:\n")
+        commands.on("dpkg-divert", "--listpackage", program).prints("LOCAL")
+
+    return divert
+
+
+def test_no_service_is_started_during_the_build(dpkg, fake_root, commands, diverted):
     fake_root.write("/usr/sbin/start-stop-daemon", "the real one", mode=0o755)
     fake_root.write("/usr/sbin/policy-rc.d", "the image's own", mode=0o755)
     commands.on("dpkg-query", "--search", "/usr/sbin/start-stop-daemon").prints("dpkg: it")
@@ -191,7 +202,7 @@ def test_no_service_is_started_during_the_build(dpkg, fake_root, commands):
     assert fake_root.read("/usr/sbin/start-stop-daemon.distrib") == "the real one"
     assert fake_root.read("/usr/sbin/start-stop-daemon") != "the real one"
 
-    commands.on("dpkg-divert", "--listpackage", "/usr/sbin/start-stop-daemon").prints("LOCAL")
+    diverted("/usr/sbin/start-stop-daemon")
     run = dpkg.run("cleanup.d/40-unblock-daemons")
     assert run.ok, run.output
     assert fake_root.read("/usr/sbin/start-stop-daemon") == "the real one"
@@ -259,8 +270,8 @@ def test_the_build_hosts_disks_are_not_written_down_in_the_image(dpkg, fake_root
     assert "kept in /dev/null" in dpkg.run("finalise.d/40-initramfs").output
 
 
-def test_update_initramfs_is_back_before_it_is_used(dpkg, fake_root, commands):
-    commands.on("dpkg-divert", "--listpackage").prints("LOCAL")
+def test_update_initramfs_is_back_before_it_is_used(dpkg, fake_root, diverted):
+    diverted("/usr/sbin/update-initramfs")
     fake_root.write("/usr/sbin/update-initramfs", "stand-in", mode=0o755)
     fake_root.write("/usr/sbin/update-initramfs.distrib", "#!/bin/sh\necho real: $*\n", mode=0o755)
     fake_root.mkdir("/lib/modules/new")
@@ -271,12 +282,12 @@ def test_update_initramfs_is_back_before_it_is_used(dpkg, fake_root, commands):
     assert "real: -c -k new" in run.output
 
 
-def test_a_kernel_of_the_bootstrap_has_not_asked(dpkg, fake_root, commands):
+def test_a_kernel_of_the_bootstrap_has_not_asked(dpkg, fake_root, diverted):
     fake_root.mkdir("/lib/modules/new")
     fake_root.write("/boot/vmlinuz-new", "")
     fake_root.write("/usr/sbin/update-initramfs", "#!/bin/sh\necho real: $*\n", mode=0o755)
     assert dpkg.run("root.d/50-defer-initramfs").ok
-    commands.on("dpkg-divert", "--listpackage").prints("LOCAL")
+    diverted("/usr/sbin/update-initramfs")
     assert "real: -c -k new" in dpkg.run("finalise.d/40-initramfs").output
 
 
@@ -491,7 +502,7 @@ def test_package_files_of_this_build_are_kept_and_none_stay_in_the_image(archive
     fake_root.write("/var/cache/apt/archives/new_1_all.deb", "new")
     fake_root.symlink("/var/cache/apt/archives/old_1_all.deb", "../lent/old_1_all.deb")
     fake_root.mkdir("/var/cache/apt/lent")
-    run = archives.run("post-root.d/90-keep-package-files")
+    run = archives.run("post-root.d/90-keep-for-later-builds")
     assert run.ok, run.output
     cache = fake_root.base / "cache/apt/debian"
     assert {file.name: file.read_text() for file in cache.iterdir()} == {"old_1_all.deb": "old", "new_1_all.deb": "new"}
@@ -502,7 +513,7 @@ def test_package_files_of_this_build_are_kept_and_none_stay_in_the_image(archive
     ({"DIB_APT_LOCAL_CACHE": "0"}, False), ({"DIB_APT_LOCAL_CACHE": "0", "DIB_DISABLE_APT_CLEANUP": "1"}, True)])
 def test_without_a_cache_package_files_are_dropped_unless_they_are_wanted(archives, fake_root, env, kept):
     fake_root.write("/var/cache/apt/archives/new_1_all.deb", "new")
-    assert archives.run("post-root.d/90-keep-package-files", env=env).ok
+    assert archives.run("post-root.d/90-keep-for-later-builds", env=env).ok
     assert fake_root.exists("/var/cache/apt/archives/new_1_all.deb") is kept
     assert not (fake_root.base / "cache/apt/debian/new_1_all.deb").exists()
 
@@ -611,25 +622,16 @@ def test_failing_dracut_install_fails(drivers, dpkg, fake_root):
     assert run.exit_code == 5
 
 
-@pytest.mark.parametrize(("lend", "keep"), [
-    ("root.d/50-defer-initramfs", "post-root.d/90-keep-initramfs-notes"),
-    ("pre-finalise.d/40-lend-initramfs-notes", "cleanup.d/30-keep-initramfs-notes"),
-])
-def test_notes_about_drivers_are_kept_on_the_build_host(dpkg, fake_root, cache, lend, keep):
+def test_notes_about_drivers_are_kept_on_the_build_host(dpkg, fake_root, cache):
     kept = cache.parent.parent / "initramfs"
-    fake_root.mkdir("/var/lib/dib-initramfs")
-    run = dpkg.run(lend)
+    run = dpkg.run("root.d/50-defer-initramfs")
     assert run.called("mount", "--bind", str(kept)) and run.called("mount", "-o", "remount,bind,ro")
     for name in ("whole/after", "half/files"):
         fake_root.write(f"/var/cache/dib-initramfs/new/{name}", "")
-    assert dpkg.run(keep).ok
+    assert dpkg.run("post-root.d/90-keep-for-later-builds").ok
     assert [path.name for path in kept.iterdir()] == ["whole"]
     assert not fake_root.exists("/var/cache/dib-initramfs")
-    assert not dpkg.run(keep).called("umount")
-
-
-def test_without_an_initramfs_no_notes_are_lent(dpkg, cache):
-    assert not dpkg.run("pre-finalise.d/40-lend-initramfs-notes").called("mount")
+    assert not dpkg.run("post-root.d/90-keep-for-later-builds").called("umount")
 
 
 DEPMOD = """\
@@ -678,7 +680,7 @@ def test_scripts_of_packages_find_the_stand_in_first(dpkg, fake_root):
     settings = fake_root.read("/etc/apt/apt.conf.d/60dib-initramfs")
     first = settings.split('"')[1].split(":")[0]
     assert settings.startswith("DPkg::Path ") and fake_root.exists(f"{first}/depmod")
-    assert dpkg.run("post-root.d/90-keep-initramfs-notes").ok
+    assert dpkg.run("post-root.d/90-keep-for-later-builds").ok
     assert dpkg.run("finalise.d/40-initramfs").ok
     assert not fake_root.exists(first) and not fake_root.exists("/etc/apt/apt.conf.d/60dib-initramfs")
 
