@@ -36,7 +36,7 @@ class ScriptMounts:
         self.place = place
         self._parking = parking
         self._fold = fold
-        self._private = [path.resolve() for path in private]
+        self._private = [str(path.resolve()) for path in private]
         self._engines: set[_Key] = set()
         self._scripts: set[_Key] = set()
         self._seen: tuple[bytes, int] = (b"", 0)
@@ -98,17 +98,15 @@ class ScriptMounts:
 
     def _source(self, found: MountPoint) -> Path | None:
         """The host's directory or file that a bind mount shows; None if it is none of the host's."""
-        top = self.place.resolve()
+        hidden = [str(self.place.resolve()), *self._private]
         for other in mounts_below(Path("/"), device=found.device):
-            if other.target.is_relative_to(top):
+            inside = _below(found.root, other.root)
+            if inside is None or any(_below(str(other.target), folder) is not None for folder in hidden):
                 continue
-            if any(other.target.is_relative_to(folder) for folder in self._private):
-                continue
-            if Path(found.root).is_relative_to(other.root):
-                source = other.target / Path(found.root).relative_to(other.root)
-                private = any(source.is_relative_to(folder) for folder in self._private)
-                if not private and source.exists() and not found.root.endswith("//deleted"):
-                    return source
+            source = other.target / inside
+            private = any(_below(str(source), folder) is not None for folder in self._private)
+            if not private and source.exists() and not found.root.endswith("//deleted"):
+                return source
         return None
 
     def can_make(self, mounts: Sequence[LeftMount]) -> str:
@@ -141,6 +139,17 @@ class ScriptMounts:
         except CommandFailed as error:
             raise EngineError(f"a mount that a script had left cannot be made again: {error.what}", where=str(target),
                               hint="build with --no-cache") from None
+
+
+def _below(path: str, folder: str) -> str | None:
+    """What leads from `folder` to `path`, both absolute and without dots, as text; None when it is not in there.
+
+    Paths as text: this is asked of every mount for every script.
+    """
+    if path == folder:
+        return ""
+    start = folder.rstrip("/") + "/"
+    return path[len(start):] if path.startswith(start) else None
 
 
 def _key(found: MountPoint) -> _Key:

@@ -396,18 +396,26 @@ manual_add_modules()
 """
 
 
-def test_initramfs_tools_library_is_quickened(dpkg, fake_root, commands):
-    """A fake root is no mount point, so the namespace and the mount in it are acted."""
+@pytest.mark.parametrize("is_mount_point", [True, False])
+def test_initramfs_tools_library_is_quickened(dpkg, fake_root, commands, is_mount_point):
+    """The namespace and the mount in it are acted."""
     path = "/usr/share/initramfs-tools/hook-functions"
     fake_root.write(path, LIBRARY)
     commands.fake("unshare")
-    commands.on("unshare").does('shift; "$@"')
+    private = "true" if is_mount_point else "exit 1"
+    commands.on("unshare").does(f"""
+        shift
+        if [ "$1 $2" = "--propagation unchanged" ]; then shift 2; else {private}; fi
+        if [ "$1" = --propagation ]; then shift 2; fi
+        "$@"
+    """)
     commands.fake("mount")
     commands.on("mount", "--bind", "-n").does('cp "$3" "$4"')
     commands.on("update-initramfs").does(f'. {path}; echo "lines: $(manual_add_modules | wc -l)"')
     run = dpkg.run_with("initramfs/quickly", "update-initramfs", "-u", side="target")
     assert run.ok, run.output
     assert "lines: 1" in run.output
+    assert bool(run.called("unshare", "--mount", "--propagation", "unchanged", "sh")) is not is_mount_point
     assert fake_root.tree("/tmp") == []
 
 
