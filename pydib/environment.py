@@ -69,6 +69,10 @@ _STRIPPED_INSIDE = frozenset({
     "TMPDIR", "VIRTUAL_ENV", "ZDOTDIR",
 })
 """What sudo takes out of an environment that it passes on (C-112), and what the engine does (C-111)."""
+_SWITCHES_OF_MANNER = frozenset({"--no-cache", "--rebuild", "--reuse"})
+_OPTIONS_OF_MANNER = frozenset({"--cache-from", "--cache-to", "--events", "--max-age", "--progress", "--rebuild-from",
+                                "--timeline"})
+"""Options, with a value, that say how to go about a build and not what to build; DIB has none of them."""
 
 
 def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, python: str,
@@ -81,14 +85,13 @@ def for_host(recipe: Asked, elements: Mapping[str, Path], layout: Layout, *, pyt
     """
     env = {name: value for name, value in recipe.environment.items() if name not in ("MKFS_OPTS",)}
     mask = Mask(recipe.hidden)
-    arguments = mask.text(" ".join(recipe.arguments))
+    arguments = mask.text(" ".join(what_is_asked(recipe.arguments)))
     env.update({
         "ARCH": recipe.arch,
         "DIB_ARGS": arguments,
         "DIB_CHECKSUM": _checksum_variable(recipe),
         "DIB_DEBUG_TRACE": str(recipe.trace),
-        "DIB_ENV": mask.text(_dib_env({**recipe.environment, "DIB_ARGS": arguments,
-                                       "DIB_PYTHON_EXEC": recipe.environment.get("DIB_PYTHON_EXEC") or python})),
+        "DIB_ENV": mask.text(_dib_env({**recipe.environment, "DIB_ARGS": arguments})),
         "DIB_IMAGE_CACHE": str(recipe.image_cache),
         "DIB_LOCKFILES": str(paths.lockfiles(recipe.environment)),
         "DIB_MIN_TMPFS": str(recipe.min_tmpfs_gib),
@@ -142,8 +145,27 @@ def _checksum_variable(recipe: Asked) -> str:
     return recipe.environment.get("DIB_CHECKSUM") or "1"
 
 
+def what_is_asked(arguments: Sequence[str]) -> tuple[str, ...]:
+    """The words of a command line less our own options that change nothing in the image: those that say which scripts
+    to run anew, where layers come from, and who is told of what happens. Manifests in images hold the rest, so an
+    image does not say how its build went about it.
+
+    >>> what_is_asked(["build", "--no-cache", "--max-age", "7d", "--progress=lines", "-t", "raw", "debian-minimal"])
+    ('build', '-t', 'raw', 'debian-minimal')
+    """
+    kept = []
+    words = iter(arguments)
+    for word in words:
+        if word in _OPTIONS_OF_MANNER:
+            next(words, "")
+        elif word not in _SWITCHES_OF_MANNER and word.partition("=")[0] not in _OPTIONS_OF_MANNER:
+            kept.append(word)
+    return tuple(kept)
+
+
 def _dib_env(environment: Mapping[str, str]) -> str:
-    """All DIB_* variables of the caller, as bash declares them (C-121)."""
+    """All DIB_* variables of the caller, as bash declares them (C-121). Our Python is not the caller's word, and lies
+    elsewhere on another machine."""
     return "\n".join(f"declare -x {name}={_double_quoted(environment[name])}"
                      for name in sorted(environment) if name.startswith("DIB_"))
 

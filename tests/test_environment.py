@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pydib import environment, paths
+from pydib.cli.build import command as build
 from pydib.cli.drop_in import make_recipe, parse
 from pydib.paths import Layout
 
@@ -86,6 +87,40 @@ def test_the_caller_s_dib_variables_are_kept_for_manifests() -> None:
     env = host(DIB_RELEASE="trixie", DIB_QUOTE='a "b" $c')
     assert 'declare -x DIB_RELEASE="trixie"' in env["DIB_ENV"]
     assert 'declare -x DIB_QUOTE="a \\"b\\" \\$c"' in env["DIB_ENV"]
+
+
+def test_our_own_python_is_no_word_of_the_caller_s() -> None:
+    """It lies elsewhere on another machine, and manifests hold DIB_ENV (docs/reproducible.md)."""
+    assert "DIB_PYTHON_EXEC" not in host()["DIB_ENV"]
+    env = host(DIB_PYTHON_EXEC="/opt/python")
+    assert env["DIB_PYTHON_EXEC"] == "/opt/python"
+    assert 'declare -x DIB_PYTHON_EXEC="/opt/python"' in env["DIB_ENV"]
+
+
+@pytest.mark.parametrize("manner", [
+    ["--no-cache"], ["--rebuild-from", "install.d/20-x"], ["--max-age=7d"],
+])
+def test_how_a_build_goes_about_it_is_not_in_its_arguments(manner: list[str]) -> None:
+    """So images with manifests are the same with layers and without (docs/reproducible.md)."""
+    plain, other = host("-t", "raw", "--no-tmpfs", "vm"), host("-t", "raw", *manner, "--no-tmpfs", "vm")
+    assert other["DIB_ARGS"] == plain["DIB_ARGS"] == "-t raw --no-tmpfs vm"
+    assert other["DIB_ENV"] == plain["DIB_ENV"]
+
+
+@pytest.mark.parametrize("words", [
+    "build -o disk --image-cache /c -x debian-minimal vm", "-o --no-cache-server -t raw vm", "build --seed x",
+])
+def test_the_other_arguments_stay_as_they_are(words: str) -> None:
+    assert environment.what_is_asked(words.split()) == tuple(words.split())
+
+
+def test_which_options_of_pydib_build_say_only_how() -> None:
+    options = {name for option in build.params for name in option.opts if name.startswith("--")}
+    assert {name for name in options if not environment.what_is_asked([name])} == {
+        "--cache-from", "--cache-to", "--events", "--max-age", "--no-cache", "--progress", "--rebuild-from",
+        "--timeline"}
+    words = ["build", "--events", "vm", "--cache-from", "a", "--cache-from=b", "--no-cache", "vm", "--progress"]
+    assert environment.what_is_asked(words) == ("build", "vm")
 
 
 def test_inside_the_target_only_the_target_s_paths_and_no_functions() -> None:

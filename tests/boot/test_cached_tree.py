@@ -56,7 +56,7 @@ def test_trees_from_layers_and_without(who: str, tmp_path: Path, fixtures: Path)
     with builder_of(who, tmp_path, fixtures) as made:
         made.names = ["base", "debian-minimal", "vm"]
         shared = str(made.out.parent / "shared")
-        sharing = ["--cache-from", shared, "--cache-to", shared]  # the same arguments twice: DIB_ARGS counts
+        sharing = ["--cache-from", shared, "--cache-to", shared]
         seconds = [_seconds(lambda: made.build(*sharing))]
         assert "runs once more" not in made.log
         first = made.tree()

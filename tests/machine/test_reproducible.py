@@ -74,6 +74,18 @@ def test_an_ordinary_user(usual: tuple[Path, dict[str, str]]) -> None:
         assert build(user.home, "-t", KINDS, "busybox", user=user) == usual[1]
 
 
+@pytest.mark.proves("manifests", how="real run")
+def test_manifests_tell_of_the_image_and_not_of_the_build(tmp_path: Path) -> None:
+    """By root without layers, with its own Python; by a user with layers, with the system's."""
+    elements = ("-t", KINDS, "busybox", "manifests")
+    with ordinary_user() as user:
+        first = build(tmp_path, "--no-cache", *elements, env={"HOME": str(tmp_path)})
+        assert build(user.home, "--max-age", "7d", *elements, user=user, umask=0o077) == first
+        assert build(user.home, *elements, user=user) == first, "handed out again"
+    told = (tmp_path / "disk.d/dib-manifests/dib_arguments").read_text()
+    assert told == "build -o disk -t raw,qcow2,tar busybox manifests\n"
+
+
 def identifiers(disk: Path) -> tuple[str, str, str]:
     """Those of the table, and the root filesystem's UUID and hash seed."""
     (root,) = filesystems(disk)
