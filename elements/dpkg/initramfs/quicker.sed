@@ -1,8 +1,13 @@
 # Changes to initramfs-tools' hook-functions for the time of one run (see quickly). None changes the outcome. A line that
 # looks different in another version stays as it is.
 
-# Drivers are listed with all that they need, so most names come many times: look at each once.
-/^manual_add_modules()/,/^}/ s/--show-depends "\$@"; } |$/--show-depends "$@"; } | awk '!seen[$0]++' |/
+# Drivers are listed with all that they need, so most names come many times: look at each once. And copy them all at once
+# (see copy-modules; quickly names it only if all three lines were changed).
+/^manual_add_modules()/,/^}/ {
+s/--show-depends "\$@"; } |$/--show-depends "$@"; } | awk '!seen[$0]++' | "${QUICKLY_COPY_MODULES:-cat}" |/
+s/^\t\tif \[ "\${prefix}" != "insmod" \]; then$/\t\tif [ "${prefix}" != "insmod" ] \&\& [ "${prefix}" != "copied" ]; then/
+s/^\t\tcopy_file module "\${kmod}" || continue$/\t\t[ "${prefix}" = "copied" ] || copy_file module "${kmod}" || continue/
+}
 
 # Two names for one directory: the shell can tell.
 s/\[ "\$(readlink -f \/bin)" = \/usr\/bin \]/[ \/bin -ef \/usr\/bin ]/

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -419,6 +420,84 @@ def test_initramfs_tools_library_is_quickened(dpkg, fake_root, commands, is_moun
     assert fake_root.tree("/tmp") == []
 
 
+COPYING = """\
+copy_file() { echo "one by one: $2"; }
+manual_add_modules()
+{
+	{ modprobe --show-depends "$@"; } |
+	while read -r prefix kmod options; do
+		if [ "${prefix}" != "insmod" ]; then
+			continue
+		fi
+		copy_file module "${kmod}" || continue
+		echo "firmware of ${kmod}"
+	done
+}
+"""
+MODULES = "/lib/modules/6/kernel"
+
+
+@pytest.fixture
+def modules(dpkg, fake_root, commands):
+    """Has the modules that modprobe names added to an initramfs in /initramfs; gives what the library did and said."""
+    fake_root.write("/usr/share/initramfs-tools/hook-functions", COPYING)
+    for name in ("plain", "firm", "there"):
+        fake_root.write(f"{MODULES}/net/{name}.ko", name, mode=0o640)
+        os.utime(fake_root.path(f"{MODULES}/net/{name}.ko"), (1e9, 1e9))
+    fake_root.symlink(f"{MODULES}/net/link.ko", "plain.ko")
+    fake_root.symlink(f"{MODULES}/other", "net")
+    fake_root.write(f"/initramfs/usr{MODULES}/net/there.ko", "there already")
+    names = ("net/plain", "net/firm", "net/there", "net/link", "other/firm", "net/missing", "../kernel/net/firm")
+    fake_root.write("/depends", "builtin x\n" + "".join(f"insmod {MODULES}/{name}.ko opt=1\n" for name in names))
+    commands.on("modprobe").does("cat /depends")
+    commands.fake("modinfo")
+    commands.on("modinfo").does("""
+        for module; do
+            case "$module" in
+                *.ko) echo "filename:       $module" ;;
+            esac
+            case "$module" in
+                *firm.ko) echo "firmware:       x.bin"; echo "firmware:       y.bin" ;;
+            esac
+        done
+    """)
+    commands.fake("unshare")
+    commands.on("unshare").does('shift; if [ "$1" = --propagation ]; then shift 2; fi; "$@"')
+    commands.fake("mount")
+    commands.on("mount", "--bind", "-n").does('cp "$3" "$4"')
+
+    def add(**env: str) -> list[str]:
+        commands.on("update-initramfs").does(
+            "export DESTDIR=/initramfs version=6; . /usr/share/initramfs-tools/hook-functions; manual_add_modules x")
+        run = dpkg.run_with("initramfs/quickly", "update-initramfs", "-u", side="target", env=env)
+        assert run.ok, run.output
+        return run.output.splitlines()
+
+    return add
+
+
+def test_modules_are_copied_all_at_once(modules, fake_root):
+    left_over = ["net/link", "other/firm", "net/missing", "../kernel/net/firm"]
+    assert modules() == [f"{how}{MODULES}/{name}.ko" for name in left_over for how in ("one by one: ", "firmware of ")
+                         ] + [f"firmware of {MODULES}/net/firm.ko"]
+    made = {path: fake_root.read(path) for path in fake_root.tree("/initramfs") if path.endswith(".ko")}
+    assert made == {f"/initramfs/usr{MODULES}/net/{name}.ko": text
+                    for name, text in (("plain", "plain"), ("firm", "firm"), ("there", "there already"))}
+    copy = fake_root.path(f"/initramfs/usr{MODULES}/net/plain.ko").stat()
+    assert (copy.st_mtime, copy.st_mode & 0o777) == (1e9, 0o640)
+
+
+def test_modules_are_copied_one_by_one_where_each_is_told(modules, fake_root):
+    assert f"one by one: {MODULES}/net/plain.ko" in modules(verbose="y")
+    assert not fake_root.exists(f"/initramfs/usr{MODULES}/net/plain.ko")
+
+
+def test_a_library_of_another_version_copies_its_modules_itself(modules, fake_root):
+    fake_root.write("/usr/share/initramfs-tools/hook-functions", COPYING.replace("copy_file module", "copy_file -m"))
+    assert f"one by one: {MODULES}/net/plain.ko" in modules()
+    assert not fake_root.exists(f"/initramfs/usr{MODULES}/net/plain.ko")
+
+
 NORMAL = """\
 normal() {
 	target=$1 src=$2 link_target=$3
@@ -659,10 +738,14 @@ def depmod(dpkg, fake_root):
     fake_root.mkdir("/var/cache/dib-initramfs/new")
     assert dpkg.run("root.d/50-defer-initramfs").ok
 
-    def install(*arguments: str, module: str = "a driver"):
+    def install(*arguments: str, module: str = "a driver", changed: float = 1e9, of_package: bool = True):
         fake_root.write("/calls", "")
         shutil.rmtree(fake_root.path("/lib/modules"), ignore_errors=True)
         fake_root.write("/lib/modules/6/a.ko", module)
+        os.utime(fake_root.path("/lib/modules/6/a.ko"), (changed, changed))
+        digest = hashlib.md5(module.encode(), usedforsecurity=False).hexdigest()
+        fake_root.write("/var/lib/dpkg/info/linux-image-6.md5sums",
+                        f"{digest}  {'usr/' * of_package}lib/modules/{'6' if of_package else '5'}/a.ko\n")
         run = dpkg.run_with("stand-ins/depmod", *arguments, "6", side="target")
         assert run.ok, run.output
         return fake_root.read("/calls").count("called"), fake_root.read("/lib/modules/6/modules.dep")
@@ -674,8 +757,12 @@ def test_what_depmod_makes_of_a_kernel_is_remembered(depmod):
     assert depmod() == (1, "a driver")
     assert depmod() == (0, "a driver")
     assert depmod("-a") == (1, "a driver"), "asked otherwise"
-    assert depmod(module="another") == (1, "another")
-    assert depmod(module="another") == (0, "another")
+    assert depmod(module="b driver") == (1, "b driver"), "another package, as long and as old"
+    assert depmod(module="b driver") == (0, "b driver")
+    assert depmod(module="b driver", changed=2e9) == (1, "b driver"), "changed since"
+    assert depmod(module="c driver", of_package=False) == (1, "c driver")
+    assert depmod(module="d driver", of_package=False) == (1, "d driver"), "as long and as old, but of no package"
+    assert depmod(module="d driver", of_package=False) == (0, "d driver")
 
 
 @pytest.mark.parametrize("options", [["-F", "/boot/System.map-6"], ["-n"]])
