@@ -87,8 +87,8 @@ def _age_compiled(path: Path, moment: int) -> None:
     with contextlib.suppress(OSError, struct.error):
         if not stat.S_ISREG(path.lstat().st_mode):
             return
-        with path.open("r+b") as file:
+        with path.open("rb") as file:
             magic, flags, changed, size = _PYC_HEADER.unpack(file.read(_PYC_HEADER.size))
-            if flags == 0 and changed > moment:
-                file.seek(0)
+        if flags == 0 and changed > moment:  # only then: opened for writing a file moves to the topmost layer
+            with path.open("r+b") as file:
                 file.write(_PYC_HEADER.pack(magic, flags, moment & 0xFFFFFFFF, size))

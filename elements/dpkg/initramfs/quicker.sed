@@ -22,4 +22,5 @@ s/^\tif \[ "\${link_target}" != "\$(realpath -s "\$src")" \]; then$/\tcase "${sr
 # What an earlier build has found out (see remember).
 s|^\(\t*\)/usr/lib/dracut/dracut-install -D |\1"${QUICKLY_REMEMBER:-env}" /usr/lib/dracut/dracut-install -D |
 $a\
-depmod() { "${QUICKLY_REMEMBER:-env}" depmod "$@"; }
+depmod() { "${QUICKLY_REMEMBER:-env}" depmod "$@"; }\
+zstd() { if [ -n "${QUICKLY_COMPRESS:-}" ]; then "${QUICKLY_COMPRESS}" "$@"; else command zstd "$@"; fi; }

@@ -498,6 +498,54 @@ def test_a_library_of_another_version_copies_its_modules_itself(modules, fake_ro
     assert not fake_root.exists(f"/initramfs/usr{MODULES}/net/plain.ko")
 
 
+def test_an_archive_is_compressed_once(dpkg, fake_root, commands):
+    fake_root.mkdir("/var/cache/dib-initramfs/new")
+    commands.fake("zstd")
+
+    def compressed(text: str, *arguments: str) -> tuple[int, str]:
+        fake_root.write("/archive", text)
+        commands.on("zstd").does('cat "${@: -1}"; printf " packed"')
+        run = dpkg.run_with("initramfs/compress", *arguments, "-c", "/archive", side="target")
+        assert run.ok, run.output
+        return sum(call.name == "zstd" for call in run.calls), run.output.splitlines()[-1]
+
+    assert compressed("a", "-9") == (1, "a packed")
+    assert compressed("a", "-9") == (0, "a packed")
+    assert compressed("b", "-9") == (1, "b packed")
+    assert compressed("b", "-19") == (1, "b packed")
+
+
+@pytest.mark.parametrize("arguments", [("-q", "/archive"), ("-c",)])
+def test_other_uses_of_zstd_are_left_alone(dpkg, fake_root, commands, arguments):
+    fake_root.mkdir("/var/cache/dib-initramfs/new")
+    fake_root.write("/archive", "a")
+    commands.fake("zstd")
+    run = dpkg.run_with("initramfs/compress", *arguments, side="target")
+    assert run.ok and run.called("zstd", *arguments)
+    assert fake_root.tree("/var/cache/dib-initramfs/new") == []
+
+
+def test_a_failing_compression_fails_and_is_not_kept(dpkg, fake_root, commands):
+    fake_root.mkdir("/var/cache/dib-initramfs/new")
+    fake_root.write("/archive", "a")
+    commands.fake("zstd")
+    commands.on("zstd").exits(4)
+    assert dpkg.run_with("initramfs/compress", "-c", "/archive", side="target").exit_code == 4
+    assert not any(path.endswith("/after") for path in fake_root.tree("/var/cache/dib-initramfs/new"))
+
+
+def test_only_the_newest_compressed_archives_are_kept(dpkg, fake_root, cache):
+    kept = cache.parent.parent / "initramfs"
+    assert dpkg.run("root.d/50-defer-initramfs").ok
+    for number in range(6):
+        (kept / f"{number}").mkdir()
+        (kept / f"{number}/compressed").touch()
+        os.utime(kept / f"{number}/compressed", (number, number))
+    (kept / "drivers").mkdir()
+    assert dpkg.run("post-root.d/90-keep-for-later-builds").ok
+    assert sorted(path.name for path in kept.iterdir()) == ["2", "3", "4", "5", "drivers"]
+
+
 NORMAL = """\
 normal() {
 	target=$1 src=$2 link_target=$3
