@@ -22,6 +22,8 @@ pytestmark = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="lo
 
 IQN = "iqn.2026-01.org.example:disk"
 MAC = "52:54:00:12:34:56"
+TOLD = ": this is what the second kernel was told"
+"""Ends the line of the second kernel: the console is read until it comes."""
 BMC = ("-device", "ipmi-bmc-sim,id=bmc0", "-device", "isa-ipmi-kcs,bmc=bmc0")
 
 
@@ -101,9 +103,9 @@ def deployed(place: Path) -> None:
             place=place, drives=(drive,), tftp=place / "tftp", when={"waiting for a call": server_writes},
             forwards=(Forward(host_port=iscsi, guest_port=3260), Forward(host_port=back, guest_port=10000)),
             command_line=f"{BOOTIF} boot_server={HOST}:{server.port} disk=sda,vda deployment_id=7 deployment_key=a&b+c "
-                         f"iscsi_target_iqn={IQN}").until("SECOND KERNEL: ")
+                         f"iscsi_target_iqn={IQN}").until(TOLD)
     assert "deploy-baremetal: /dev/vda has been written" in told and was_written(drive)
-    assert told.splitlines()[-1].endswith("console=ttyS0 quiet deployed=yes")
+    assert f"console=ttyS0 quiet deployed=yes{TOLD}" in told
 
 
 @pytest.mark.proves("ironic-agent", how="boot")
@@ -139,7 +141,7 @@ def tell_tale(path: Path) -> None:
     assert busybox
     shutil.copy(busybox, tree / "bin/busybox")
     (tree / "init").write_text('#!/bin/busybox sh\nbusybox mount -t proc proc /proc\n'
-                               'echo "SECOND KERNEL: $(busybox cat /proc/cmdline)"\nbusybox poweroff -f\n')
+                               f'echo "$(busybox cat /proc/cmdline){TOLD}"\nbusybox poweroff -f\n')
     (tree / "init").chmod(0o755)
     os.mknod(tree / "dev/console", 0o600 | 0o020000, os.makedev(5, 1))
     names = "\n".join(str(one.relative_to(tree)) for one in sorted(tree.rglob("*")))
