@@ -813,6 +813,25 @@ def test_what_depmod_makes_of_a_kernel_is_remembered(depmod):
     assert depmod(module="d driver", of_package=False) == (0, "d driver")
 
 
+def test_what_depmod_makes_of_an_initramfs_is_remembered(dpkg, fake_root):
+    fake_root.write("/sbin/depmod", DEPMOD.replace("/lib/modules/", "$2/lib/modules/"), mode=0o755)
+    fake_root.mkdir("/var/cache/dib-initramfs/new")
+    fake_root.mkdir("/quickly")
+
+    def made(text: str) -> tuple[int, str]:
+        fake_root.write("/calls", "")
+        for folder in ("/initramfs", "/quickly"):
+            shutil.rmtree(fake_root.path(folder), ignore_errors=True)
+            fake_root.mkdir(folder)
+        fake_root.write("/initramfs/lib/modules/6/a.ko", text)
+        run = dpkg.run_with("initramfs/remember", "depmod", "-b", "/initramfs", "6", side="target",
+                            env={"QUICKLY_SCRATCH": "/quickly"})
+        assert run.ok, run.output
+        return fake_root.read("/calls").count("called"), fake_root.read("/initramfs/lib/modules/6/modules.dep")
+
+    assert [made("a driver"), made("a driver"), made("b driver")] == [(1, "a driver"), (0, "a driver"), (1, "b driver")]
+
+
 @pytest.mark.parametrize("options", [["-F", "/boot/System.map-6"], ["-n"]])
 def test_depmod_with_other_options_is_depmod(depmod, options):
     assert [depmod(*options)[0], depmod(*options)[0]] == [1, 1]
