@@ -44,7 +44,7 @@ def test_ours_gets_an_address_and_gives_a_shell(made: Path) -> None:
 
 
 @pytest.mark.proves("iso", "grub2", how="boot")
-@pytest.mark.parametrize("firmware", ["bios", "efi"])
+@pytest.mark.parametrize("firmware", ["bios", pytest.param("efi", marks=LONG)])
 def test_a_cd_starts_it(made: Path, firmware: FirmwareName) -> None:
     result = boot(made / "rd.iso", expect=PROMPT, firmware=firmware, timeout_seconds=420)
     assert result.reached, "\n".join(result.tail)

@@ -1,6 +1,6 @@
 """DIB's own elements, unmodified, from the oracle's folder: pydib builds them, and the images boot.
 
-The first two builds run always, the others with `make test-boot-all`. `diskimage_builder` is not importable where
+One build runs always, the others with `make test-boot-all`. `diskimage_builder` is not importable where
 pydib runs: only its elements folder is used.
 """
 
@@ -42,7 +42,7 @@ def test_dib_is_not_importable_here() -> None:
 
 @pytest.mark.contract("C-001")
 @pytest.mark.parametrize("elements", [
-    pytest.param((), id="plain"),
+    pytest.param((), id="plain", marks=ALL),
     pytest.param(("block-device-gpt", *LOGIN_ELEMENTS), id="gpt and login"),
     pytest.param(("dhcp-all-interfaces", "manifests", "source-repositories"), id="network and sources", marks=ALL),
     pytest.param(("pip-and-virtualenv",), id="pip", marks=ALL),
