@@ -17,6 +17,7 @@ from tests.boot.ramdisk import BOOTIF, Start, make
 
 LONG = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
 PROMPT = "bash-5.2#"
+FIRMWARE: tuple[FirmwareName, ...] = ("bios", "efi")
 
 
 @LONG
@@ -60,11 +61,13 @@ def test_a_cd_starts_a_disk_that_cannot_start_itself(tmp_path: Path) -> None:
     initramfs = subprocess.run(["zstd", "-dc", tmp_path / "disk.initrd"], capture_output=True, check=True).stdout
     names = subprocess.run(["cpio", "--quiet", "-t"], input=initramfs, capture_output=True, check=True).stdout.decode()
     assert "\netc/iscsi.initramfs\n" in names
-    lines: list[str] = []
     disk = Drive(path=tmp_path / "disk.qcow2", format="qcow2")
-    result = boot(tmp_path / "disk-boot.iso", drives=[disk], timeout_seconds=600, on_line=lines.append)
-    assert result.reached, "\n".join(result.tail)
-    assert any("Finished" in line and "iSCSI Boot Firmware Table" in line for line in lines), "\n".join(lines)
+    for firmware in FIRMWARE:
+        lines: list[str] = []
+        result = boot(tmp_path / "disk-boot.iso", drives=[disk], timeout_seconds=600, on_line=lines.append,
+                      firmware=firmware)
+        assert result.reached, "\n".join(result.tail)
+        assert any("Finished" in line and "iSCSI Boot Firmware Table" in line for line in lines), "\n".join(lines)
 
 
 @LONG
