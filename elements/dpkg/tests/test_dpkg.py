@@ -515,7 +515,19 @@ def test_an_archive_is_compressed_once(dpkg, fake_root, commands):
     assert compressed("b", "-19") == (1, "b packed")
 
 
-@pytest.mark.parametrize("arguments", [("-q", "/archive"), ("-c",)])
+def test_an_archive_on_the_input_is_compressed_once(dpkg, fake_root, commands):
+    fake_root.mkdir("/var/cache/dib-initramfs/new")
+    commands.fake("zstd")
+    commands.on("zstd").does("cat; printf ' packed'")
+    fake_root.write("/compress", "#!/bin/sh\nprintf a | /tmp/in_target.d/initramfs/compress -9 -c\n", mode=0o755)
+    commands.on("update-initramfs").does("/compress")
+    runs = [dpkg.run_with("initramfs/quickly", "update-initramfs", side="target") for _ in "12"]
+    assert [run.called("zstd", "-9", "-c") for run in runs] == [True, False]
+    assert [run.output.splitlines()[-1] for run in runs] == ["a packed"] * 2
+    assert fake_root.tree("/tmp") == []
+
+
+@pytest.mark.parametrize("arguments", [("-q", "/archive"), ("-d",)])
 def test_other_uses_of_zstd_are_left_alone(dpkg, fake_root, commands, arguments):
     fake_root.mkdir("/var/cache/dib-initramfs/new")
     fake_root.write("/archive", "a")
