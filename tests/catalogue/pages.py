@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pydib.element.hooks import merge
 from pydib.element.shelf import Element, Shelf, find_elements
@@ -59,19 +58,10 @@ class Proof:
 
 def wanted() -> dict[str, dict[str, str]]:
     """By list, the elements that there should be and the proof that each needs; ours in no list under `others`."""
-    lists: dict[str, dict[str, str]] = {name: entries for name, entries in _listed().items() if name != "not-yet"}
+    lists: dict[str, dict[str, str]] = tomllib.loads(WANTED.read_text(encoding="utf-8"))
     listed = {name for each in lists.values() for name in each}
     lists["others"] = {element.name: "fake root" for element in shelf() if element.name not in listed}
     return lists
-
-
-def not_yet() -> set[str]:
-    """The elements that are not written, or whose proof is missing or was never seen to pass: to be, one day, none."""
-    return set(_listed()["not-yet"]["elements"])
-
-
-def _listed() -> dict[str, Any]:
-    return tomllib.loads(WANTED.read_text(encoding="utf-8"))
 
 
 def shelf() -> Shelf:
@@ -125,7 +115,7 @@ def _row(name: str, need: str, found: list[Proof], *, there: bool) -> str:
     best = strongest(found)
     how = best[0].how if best else "none"
     less = " (less than is wanted)" if is_less(found, need) else ""
-    told = "not seen yet" if name in not_yet() else result(name, [proof.test for proof in best], boots())
+    told = result(name, [proof.test for proof in best], boots())
     return f"| [{name}]({name}.rst) | {need} | {how}{less} | {told} |"
 
 

@@ -110,18 +110,12 @@ class Results:
 def missing(outcomes: Mapping[tuple[str, str, str], Outcome], noted: notes.Noted) -> Iterator[str]:
     """Elements whose strongest proof did not run and is not noted, a line each with the reason."""
     proven = pages.by_element()
-    not_yet = pages.not_yet()
-    for element, need in sorted((name, need) for each in pages.wanted().values() for name, need in each.items()):
-        found = proven.get(element, [])
-        best = pages.strongest(found)
-        if not best and element not in not_yet:
+    for element in sorted(name for each in pages.wanted().values() for name in each):
+        best = pages.strongest(proven.get(element, []))
+        if not best:
             yield f"{element}: no test proves it"
         ended = [(proof.test, outcomes.get((element, proof.how, proof.test), Outcome())) for proof in best]
         if any(outcome.good or element in noted.get(test, {}) for test, outcome in ended):
-            if element in not_yet and not pages.is_less(found, need):
-                yield f"{element}: proven now; take it off the list not-yet in wanted.toml"
-            continue
-        if element in not_yet:
             continue
         for test, outcome in ended:
             yield f"{element}: {test}: {'failed' if outcome.failed else outcome.skipped or 'did not run'}"

@@ -53,8 +53,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
         monkeypatch.setattr(module, "ROOT", pytester.path)
     monkeypatch.setattr(notes, "BOOTS", pytester.path / "boots.json")
     monkeypatch.setattr(pages, "by_element", lambda: proven)
-    monkeypatch.setattr(pages, "wanted", lambda: {"seed": {"quick": "boot", "slow": "boot", "new": "boot"}})
-    monkeypatch.setattr(pages, "not_yet", lambda: {"new"})
+    monkeypatch.setattr(pages, "wanted", lambda: {"seed": {"quick": "boot", "slow": "boot"}})
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     for name in ("ALL", "SKIP"):
         monkeypatch.delenv(name, raising=False)
@@ -70,7 +69,7 @@ def test_a_full_run_fails_where_a_long_test_was_never_seen_green(project: pytest
     code, told = run(project)
     assert code == 1
     assert "slow: checks/test_x.py::test_slow: long: `make test-boot-all` runs it" in told
-    assert "quick: " not in told and "new: " not in told
+    assert "quick: " not in told
 
 
 def test_a_noted_run_counts_and_the_table_tells_its_day(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
@@ -111,13 +110,6 @@ def test_less_than_a_full_run_is_not_judged(project: pytest.Pytester, words: tup
 def test_an_element_whose_proof_is_nowhere_is_told() -> None:
     told = list(results.missing({}, {}))
     assert any(line.startswith("busybox: tests/boot/test_busybox.py") and line.endswith("did not run") for line in told)
-
-
-def test_the_list_of_what_is_missing_must_shrink(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ALL", "1")
-    monkeypatch.setattr(pages, "not_yet", lambda: {"new", "slow"})
-    code, told = run(project)
-    assert code == 1 and "slow: proven now; take it off the list not-yet in wanted.toml" in told
 
 
 def test_an_element_that_nothing_proves_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
