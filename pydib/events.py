@@ -137,7 +137,8 @@ class ImageWritten(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class BuildFinished(Event):
-    """The build succeeded, after `seconds`; the engine itself had `peak_bytes` of memory at most."""
+    """The build succeeded, after `seconds`; the engine itself, its process that builds, had `peak_bytes` of memory at
+    most."""
 
     seconds: float
     peak_bytes: int = 0

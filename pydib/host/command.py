@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import BinaryIO
 
 from pydib.errors import CommandFailed, EngineError, ToolMissing
 
@@ -35,6 +36,8 @@ PACKAGES = {
 }
 """Debian's package for a tool, for the advice in an error."""
 
+_SHOWN_BYTES = 8192
+"""Of what a program wrote into a file, in an error."""
 SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 
 
@@ -73,18 +76,19 @@ def require_tool(name: str, *, why: str = "") -> str:
 
 
 def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None,
-        stdin: bytes = b"", accept: Sequence[int] = (0,), with_stderr: bool = False,
-        more_env: Mapping[str, str] | None = None) -> str:
+        stdin: bytes | BinaryIO = b"", accept: Sequence[int] = (0,), with_stderr: bool = False,
+        more_env: Mapping[str, str] | None = None, into: BinaryIO | None = None) -> str:
     """Run a program to its end and give back what it wrote to stdout, decoded with surrogate escapes.
 
     Args:
         argv: the program and its arguments; never a shell line.
         env: its whole environment; by default ours with `LC_ALL=C`.
         cwd: where it runs.
-        stdin: what it reads.
+        stdin: what it reads; a file, which it reads itself, where that may be much.
         accept: exit codes that are no failure.
         with_stderr: give what it wrote to stderr behind that: for programs that tell of failures only there.
         more_env: variables beside those.
+        into: a file that it writes stdout and stderr into itself, where that may be much; it gives back nothing then.
 
     Raises:
         ToolMissing: there is no such program.
@@ -98,7 +102,7 @@ def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | Non
     environment = dict(env) if env is not None else {**os.environ, "LC_ALL": "C", "PATH": _search_path()}
     environment.update(more_env or {})
     sh = _sh()
-    out, err = io.BytesIO(), io.BytesIO()
+    out, err = (io.BytesIO(), io.BytesIO()) if into is None else (into, into)
     try:
         done = sh.Command(program)(
             *words[1:], _env=environment, _cwd=str(cwd) if cwd else None, _in=stdin, _tty_out=False, _tty_in=False,
@@ -108,10 +112,19 @@ def run(*argv: str | Path, env: Mapping[str, str] | None = None, cwd: Path | Non
     except sh.CommandNotFound:
         raise ToolMissing(f"the program {program} cannot be run") from None
     code = int(done.exit_code)
-    output = out.getvalue().decode("utf-8", "surrogateescape")
+    output = _text(out, "surrogateescape")
     if code not in accept:
-        raise CommandFailed(words, code, output + err.getvalue().decode("utf-8", "replace"))
-    return output + err.getvalue().decode("utf-8", "replace") if with_stderr else output
+        raise CommandFailed(words, code, output + _text(err, "replace") if into is None else _end_of(into))
+    return output + _text(err, "replace") if with_stderr else output
+
+
+def _text(stream: BinaryIO, errors: str) -> str:
+    return stream.getvalue().decode("utf-8", errors) if isinstance(stream, io.BytesIO) else ""
+
+
+def _end_of(file: BinaryIO) -> str:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _SHOWN_BYTES))
+    return file.read().decode("utf-8", "replace")
 
 
 def _fake_filesystem_is_active() -> bool:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import zlib
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +23,8 @@ from pydib.host import zstd
 
 CLUSTER_BITS = 16
 CLUSTER = 1 << CLUSTER_BITS
-_AT_ONCE = 16
-"""Clusters that one task compresses."""
+_AT_ONCE = 4
+"""Clusters that one task compresses. A few tasks for each core are in memory."""
 _ENTRIES = CLUSTER // 8
 _COUNTS = CLUSTER // 2
 """Reference counts in a block: they have 16 bits."""
@@ -76,7 +78,7 @@ def _packer(compression: str) -> Callable[[bytes], bytes]:
 
 
 Cluster = tuple[int, bytes, bytes]
-"""Number, compressed content (empty if that is not smaller), content."""
+"""Number, compressed content, and content as it is: the smaller one, the other is empty."""
 
 
 def _packed(source: int, size: int, pack: Callable[[bytes], bytes]) -> Iterator[Cluster]:
@@ -89,7 +91,8 @@ def _packed(source: int, size: int, pack: Callable[[bytes], bytes]) -> Iterator[
             if cluster != _ZEROS[:len(cluster)]:
                 cluster = cluster.ljust(CLUSTER, b"\0")
                 packed = pack(cluster)
-                found.append((first + begin // CLUSTER, packed if len(packed) < CLUSTER else b"", cluster))
+                smaller = len(packed) < CLUSTER
+                found.append((first + begin // CLUSTER, packed if smaller else b"", b"" if smaller else cluster))
         return found
 
     workers = os.cpu_count() or 1
@@ -117,6 +120,13 @@ def _starts(source: int, size: int) -> Iterator[int]:
             done = place + stretch
 
 
+def _big_endian(numbers: array[int]) -> bytes:
+    if sys.byteorder == "little":
+        numbers = numbers[:]
+        numbers.byteswap()
+    return numbers.tobytes()
+
+
 class _Disk:
     """The file on its way: content so far, and where each cluster lies.
 
@@ -130,8 +140,8 @@ class _Disk:
         self._end = CLUSTER  # behind the header
         self._buffer = bytearray()
         self._begun = CLUSTER
-        self._tables: dict[int, list[int]] = {}
-        self._counts: dict[int, int] = {0: 1}
+        self._tables: dict[int, array[int]] = {}
+        self._counts = array("H", [1])
 
     def add(self, number: int, packed: bytes, data: bytes) -> None:
         """Lay down the content of cluster `number`."""
@@ -144,10 +154,15 @@ class _Disk:
         else:
             entry = _COPIED | self._aligned(data)
         table, place = divmod(number, _ENTRIES)
-        self._tables.setdefault(table, [0] * _ENTRIES)[place] = entry
+        if table not in self._tables:
+            self._tables[table] = array("Q", bytes(CLUSTER))
+        self._tables[table][place] = entry
 
     def _count(self, cluster: int) -> None:
-        self._counts[cluster] = self._counts.get(cluster, 0) + 1
+        missing = cluster + 1 - len(self._counts)
+        if missing > 0:
+            self._counts.frombytes(bytes(missing * self._counts.itemsize))
+        self._counts[cluster] += 1
 
     def _append(self, data: bytes) -> None:
         self._buffer += data
@@ -178,7 +193,7 @@ class _Disk:
         whole = -(-self._size // (CLUSTER * _ENTRIES))
         first_level = [0] * max(whole, 1)
         for number, table in sorted(self._tables.items()):
-            first_level[number] = _COPIED | self._aligned(struct.pack(f">{_ENTRIES}Q", *table))
+            first_level[number] = _COPIED | self._aligned(_big_endian(table))
         first_place = self._aligned(struct.pack(f">{len(first_level)}Q", *first_level))
         counts_place, counts_clusters = self._write_counts()
         self._append(bytes(-self._end % CLUSTER))
@@ -195,11 +210,11 @@ class _Disk:
         while used + blocks + table > blocks * _COUNTS or blocks > table * _ENTRIES:
             blocks, table = -(-(used + blocks + table) // _COUNTS), -(-blocks // _ENTRIES)
         for cluster in range(used, used + blocks + table):
-            self._counts[cluster] = 1
-        content = [self._counts.get(cluster, 0) for cluster in range(blocks * _COUNTS)]
+            self._count(cluster)
+        self._counts.frombytes(bytes((blocks * _COUNTS - len(self._counts)) * self._counts.itemsize))
         self._append(bytes(-self._end % CLUSTER))
         place = self._end
-        self._append(struct.pack(f">{len(content)}H", *content))
+        self._append(_big_endian(self._counts))
         table_place = self._end
         offsets = struct.pack(f">{blocks}Q", *(place + number * CLUSTER for number in range(blocks)))
         self._append(offsets.ljust(table * CLUSTER, b"\0"))

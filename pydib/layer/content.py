@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
-from operator import itemgetter
+from itertools import islice
 from pathlib import Path
 
 WHEN_IT_RAN = "now"
@@ -61,22 +61,18 @@ def content_of(upper: Path, window: Window) -> Content:
     Raises:
         OSError: it cannot be read.
     """
-    items = list(_items(upper))
-    sums = _file_sums(items)
-    total = hashlib.sha256()
+    total, signature = hashlib.sha256(), hashlib.sha256()
     first_name: dict[tuple[int, int], bytes] = {}
-    for item in items:
-        for part in _facts(item, window, sums, first_name):
+    files = size = 0
+    for item, sum in _summed(_items(upper)):
+        linked_before = _is_linked(item.info) and _identity(item.info) in first_name
+        for part in _facts(item, window, sum, first_name):
             total.update(b"%d:" % len(part) + part)
         total.update(b"\n")
-    seen: set[int] = set()
-    size = 0
-    for item in items:
-        if item.info.st_ino not in seen:
-            seen.add(item.info.st_ino)
-            size += item.info.st_blocks * 512
-    signature = _signature((item.name, item.info) for item in items)
-    return Content(digest=total.hexdigest(), signature=signature, files=len(items), size_bytes=size)
+        signature.update(_line(item.name, item.info))
+        files += 1
+        size += 0 if linked_before else item.info.st_blocks * 512
+    return Content(digest=total.hexdigest(), signature=signature.hexdigest(), files=files, size_bytes=size)
 
 
 def signature_of(upper: Path) -> str:
@@ -86,17 +82,17 @@ def signature_of(upper: Path) -> str:
         OSError: it cannot be read.
     """
     top = os.fsencode(upper)
-    return _signature(chain([(b"", os.lstat(top))], ((name, info) for name, _, info in _below(top))))
+    total = hashlib.sha256(_line(b"", os.lstat(top)))
+    for name, _, info in _below(top):
+        total.update(_line(name, info))
+    return total.hexdigest()
 
 
-def _signature(items: Iterable[tuple[bytes, os.stat_result]]) -> str:
-    lines = []
-    for name, info in items:
-        ctime = info.st_ctime_ns if name else 0  # the folder itself is renamed when it is taken into the store
-        lines.append(b"%d:%b %d %d %d %d %d %d %d\n" % (
-            len(name), name, info.st_mode, info.st_uid, info.st_gid, info.st_ino,
-            info.st_size if stat.S_ISREG(info.st_mode) else 0, info.st_mtime_ns, ctime))
-    return hashlib.sha256(b"".join(lines)).hexdigest()
+def _line(name: bytes, info: os.stat_result) -> bytes:
+    ctime = info.st_ctime_ns if name else 0  # the folder itself is renamed when it is taken into the store
+    return b"%d:%b %d %d %d %d %d %d %d\n" % (
+        len(name), name, info.st_mode, info.st_uid, info.st_gid, info.st_ino,
+        info.st_size if stat.S_ISREG(info.st_mode) else 0, info.st_mtime_ns, ctime)
 
 
 def _items(upper: Path) -> Iterator[_Item]:
@@ -108,31 +104,53 @@ def _items(upper: Path) -> Iterator[_Item]:
 
 
 def _below(top: bytes) -> Iterator[tuple[bytes, bytes, os.stat_result]]:
-    """Name from `top` on, path, and stat(2) of everything in it, each folder before what is in it, sorted."""
-    waiting: list[tuple[bytes, bytes, os.stat_result, bool]] = _entries(top, b"")
+    """Name from `top` on, path, and lstat(2) of everything in it, each folder before what is in it, sorted."""
+    waiting = _names(top, b"")
     while waiting:
-        name, path, info, is_folder = waiting.pop()
+        name = waiting.pop()
+        path = top + b"/" + name
+        info = os.lstat(path)
         yield name, path, info
-        if is_folder:
-            waiting += _entries(path, name + b"/")
+        if stat.S_ISDIR(info.st_mode):
+            waiting += _names(path, name + b"/")
 
 
-def _entries(folder: bytes, prefix: bytes) -> list[tuple[bytes, bytes, os.stat_result, bool]]:
+def _names(folder: bytes, prefix: bytes) -> list[bytes]:
     """What is in the folder, the last name first."""
-    with os.scandir(folder) as entries:
-        found = [(prefix + entry.name, entry.path, entry.stat(follow_symlinks=False),
-                  entry.is_dir(follow_symlinks=False)) for entry in entries]
-    found.sort(key=itemgetter(0), reverse=True)
+    return sorted((prefix + name for name in os.listdir(folder)), reverse=True)
+
+
+def _summed(items: Iterator[_Item]) -> Iterator[tuple[_Item, bytes]]:
+    """Each item with the digest of its content, if it is a regular file that has any. Files are read by all cores, a
+    few hundred at a time: what is held in memory does not grow with the layer. Small layers start no thread."""
+    linked: dict[tuple[int, int], bytes] = {}
+    part = list(islice(items, _ALL_AT_ONCE))
+    if len(part) < _ALL_AT_ONCE:
+        yield from _sums(part, linked)
+        return
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[list[tuple[_Item, bytes]]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        while part:
+            waiting.append(pool.submit(_sums, part, linked))
+            if len(waiting) > 2 * workers:
+                yield from waiting.popleft().result()
+            part = list(islice(items, _ALL_AT_ONCE))
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _sums(items: list[_Item], linked: dict[tuple[int, int], bytes]) -> list[tuple[_Item, bytes]]:
+    """`linked` has the digests of files with several names, which are read once."""
+    found = []
+    for item in items:
+        digest = linked.get(_identity(item.info), b"")
+        if not digest and stat.S_ISREG(item.info.st_mode) and item.info.st_size:
+            digest = _sum(item.path)
+            if _is_linked(item.info):
+                linked[_identity(item.info)] = digest
+        found.append((item, digest))
     return found
-
-
-def _file_sums(items: list[_Item]) -> dict[int, bytes]:
-    """The digest of each regular file by its inode; of hard links once."""
-    files = {item.info.st_ino: item.path for item in items if stat.S_ISREG(item.info.st_mode) and item.info.st_size}
-    if len(files) <= _ALL_AT_ONCE:
-        return {inode: _sum(path) for inode, path in files.items()}
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        return dict(zip(files, pool.map(_sum, files.values(), chunksize=_ALL_AT_ONCE), strict=True))
 
 
 def _sum(path: str) -> bytes:
@@ -144,8 +162,15 @@ def _sum(path: str) -> bytes:
         return hashlib.file_digest(stream, "sha256").digest()
 
 
-def _facts(item: _Item, window: Window, sums: dict[int, bytes], first_name: dict[tuple[int, int], bytes]
-           ) -> Iterator[bytes]:
+def _is_linked(info: os.stat_result) -> bool:
+    return stat.S_ISREG(info.st_mode) and info.st_nlink > 1
+
+
+def _identity(info: os.stat_result) -> tuple[int, int]:
+    return info.st_dev, info.st_ino
+
+
+def _facts(item: _Item, window: Window, sum: bytes, first_name: dict[tuple[int, int], bytes]) -> Iterator[bytes]:
     info = item.info
     yield item.name
     if is_whiteout(info):
@@ -154,9 +179,9 @@ def _facts(item: _Item, window: Window, sums: dict[int, bytes], first_name: dict
     yield b"%o %d %d" % (info.st_mode, info.st_uid, info.st_gid)
     yield window.tells(info.st_mtime_ns).encode()
     if stat.S_ISREG(info.st_mode):
-        yield b"%d " % info.st_size + sums.get(info.st_ino, b"")
-        if info.st_nlink > 1:
-            yield b"linked " + first_name.setdefault((info.st_dev, info.st_ino), item.name)
+        yield b"%d " % info.st_size + sum
+        if _is_linked(info):
+            yield b"linked " + first_name.setdefault(_identity(info), item.name)
     elif stat.S_ISLNK(info.st_mode):
         yield os.fsencode(os.readlink(item.path))
     elif stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pydib.layer import content
 from pydib.layer.content import Window, content_of, signature_of
 
 THEN = 1_600_000_000
@@ -95,3 +96,22 @@ def test_many_files_are_read_like_few(tmp_path: Path) -> None:
     assert first.files == 301
     (tmp_path / "250").write_text("x")
     assert content_of(tmp_path, WINDOW).digest != first.digest
+
+
+def test_how_many_files_are_read_at_once_makes_no_difference(layer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hard links lie in other parts than their first names, and no part is whole."""
+    found = []
+    for at_once in (1, 3, 1000):
+        monkeypatch.setattr(content, "_ALL_AT_ONCE", at_once)
+        found.append(content_of(layer, WINDOW))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_file_with_several_names_takes_its_room_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 400_000)
+    alone = content_of(tmp_path, WINDOW)
+    for number in range(100):
+        os.link(tmp_path / "a", tmp_path / f"b{number}")
+    linked = content_of(tmp_path, WINDOW)
+    assert linked.files == alone.files + 100
+    assert alone.size_bytes <= linked.size_bytes < alone.size_bytes + 100_000, "the folder may have grown"

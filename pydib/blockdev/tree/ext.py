@@ -13,7 +13,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 from types import MappingProxyType
 
 from pydib.blockdev.filesystem import made_at, mkfs_command, with_extended
@@ -59,11 +61,13 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
                                        "--image-extra-size (MiB)") from None
         raise
     filesystem = f"{image}?offset={extent.offset_bytes}"
-    lines = [_NOTHING_WRITTEN, *inode_times(run("dumpe2fs", filesystem), moment)] if moment is not None else []
+    lines: list[Iterable[str]] = []
+    if moment is not None:
+        lines += [[_NOTHING_WRITTEN], inode_times(run("dumpe2fs", filesystem), moment)]
     if tree is not None:
-        lines += corrections(tree, nanoseconds=_SMALL_INODE not in options, moment=moment)
+        lines.append(corrections(tree, nanoseconds=_SMALL_INODE not in options, moment=moment))
     if lines:
-        _correct(node, filesystem, lines, env=made_at(moment))
+        _correct(node, filesystem, chain.from_iterable(lines), env=made_at(moment))
 
 
 def _age_odd_names(tree: Path, moment: int) -> None:
@@ -94,14 +98,19 @@ def inode_times(told: str, moment: int) -> Iterator[str]:
 
 def _correct(node: Mkfs, filesystem: str, lines: Iterable[str], *, env: Mapping[str, str] = NOTHING) -> None:
     """Let debugfs carry out `lines`. Its exit code is always 0: what it says beside its name and the lines is an error.
+
+    Lines and answers, several for each file of the tree, go through files: memory does not grow with the tree.
     """
-    script = "".join(f"{line}\n" for line in lines)
-    told = run("debugfs", "-w", "-f", "-", filesystem, stdin=script.encode("utf-8", "surrogateescape"),
-               with_stderr=True, more_env=env)
-    wrong = [line for line in told.split("\n") if line.strip() and not _HARMLESS.match(line)]
-    if wrong:
-        raise BlockDeviceError(f"debugfs could not finish the filesystem {node.name}: {wrong[0]}", where=node.where,
-                               hint="build with --assemble device")
+    with TemporaryFile() as script, TemporaryFile() as told:
+        script.writelines(f"{line}\n".encode("utf-8", "surrogateescape") for line in lines)
+        script.seek(0)
+        run("debugfs", "-w", "-f", "-", filesystem, stdin=script, into=told, more_env=env)
+        told.seek(0)
+        for answer in told:
+            line = answer.decode("utf-8", "replace").rstrip("\n")
+            if line.strip() and not _HARMLESS.match(line):
+                raise BlockDeviceError(f"debugfs could not finish the filesystem {node.name}: {line}",
+                                       where=node.where, hint="build with --assemble device")
 
 
 def _last_line(output: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -24,10 +25,10 @@ class Recorded:
         self.lines: list[str] = []
         self._place = place
 
-    def run(self, *argv: str | Path, stdin: bytes = b"", **_: object) -> str:
+    def run(self, *argv: str | Path, stdin: bytes | BinaryIO = b"", **_: object) -> str:
         words = " ".join(map(str, argv)).replace(str(self._place), "")
-        self.lines.append(words + "".join(f"\n    {line}" for line in stdin.decode().splitlines()
-                                          if argv[0] == "sfdisk"))
+        table = stdin.decode() if argv[0] == "sfdisk" and isinstance(stdin, bytes) else ""
+        self.lines.append(words + "".join(f"\n    {line}" for line in table.splitlines()))
         return kernel._LAST_WORD if argv[0] == kernel.PROGRAM else ""
 
 
