@@ -174,6 +174,7 @@ def saved_container(place: Path, tag: str) -> Path:
 
 
 @ALL
+@pytest.mark.proves("guest-containers", how="boot")
 def test_containers_are_loaded_and_troves_own_manager_answers(tmp_path: Path) -> None:
     """As far as one comes without a real database in the container: its manager starts only where Docker answers, and
     `prepare` fails when it runs what is in there."""
