@@ -221,6 +221,7 @@ class Layers:
             self.ready()
             self._reason = choice.reason
             self._traced.begin()
+            self._tree.begin()
         return choice
 
     def _shell_if_wanted(self, script: str, wanted: str, state: str) -> None:
