@@ -2,7 +2,8 @@
 edited, a comment edited in the first pre-install.d script, and what keeping layers costs.
 
 DIB keeps nothing of an image from build to build, so each round runs it once, and all cases of the round are compared
-with that. Each side has its own elements, and the package files (ours its notes about drivers, too) of earlier builds.
+with that. Each side has its own elements, and what earlier builds have kept beside layers: package files, and ours what
+it knows of drivers for an initramfs, and the last archives as they were compressed.
 pydib compresses with zstd, as `pydib build` does unless told otherwise; DIB with zlib.
 """
 
