@@ -221,7 +221,6 @@ class Layers:
             self.ready()
             self._reason = choice.reason
             self._traced.begin()
-            self._tree.begin()
         return choice
 
     def _shell_if_wanted(self, script: str, wanted: str, state: str) -> None:

@@ -18,7 +18,6 @@ _SYS_OPENAT2, _SYS_MOUNT_SETATTR = 437, 442
 """The same numbers on every architecture that Debian builds for (unlike older calls)."""
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
 _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_NEW_LISTENER = 1, 8
-_SYNC_FILE_RANGE_WRITE = 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _MOUNT_ATTR_RDONLY = 1
 
@@ -104,12 +103,6 @@ def die_with_parent() -> None:
 def adopt_orphans(wanted: bool) -> None:
     """prctl(2), PR_SET_CHILD_SUBREAPER: whether children of our children become ours when those end."""
     _checked(_libc.prctl(_PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0))
-
-
-def begin_writing_out(file: int) -> None:
-    """sync_file_range(2) with SYNC_FILE_RANGE_WRITE: the kernel begins to write the open file to its disk. From then on
-    the next write through a mapping changes the file's times."""
-    _checked(_libc.sync_file_range(file, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE))
 
 
 def _number(answer: int) -> int:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import struct
-import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,11 +23,6 @@ _KERNELS_OWN = ("origin", "impure", "nlink", "uuid", "upper")
 """Overlay's notes to itself; they say nothing about the tree."""
 _MARK = ("trusted.overlay.", "user.overlay.")
 _ALL_AT_ONCE = 64
-_CHUNK_BYTES = 1 << 20
-_own = threading.local()
-_LOOKS = struct.Struct("<QQQ")
-Sums = dict[int, bytes]
-"""By a file's inode: how it looked (see `looks_of`), and the digest of its content then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +55,8 @@ class _Item:
     info: os.stat_result
 
 
-def content_of(upper: Path, window: Window, known: Sums | None = None) -> Content:
+def content_of(upper: Path, window: Window) -> Content:
     """The content of the layer in the directory `upper`.
-
-    Args:
-        known: digests of files that were taken before.
 
     Raises:
         OSError: it cannot be read.
@@ -74,7 +64,7 @@ def content_of(upper: Path, window: Window, known: Sums | None = None) -> Conten
     total, signature = hashlib.sha256(), hashlib.sha256()
     first_name: dict[tuple[int, int], bytes] = {}
     files = size = 0
-    for item, sum in _summed(_items(upper), known or {}):
+    for item, sum in _summed(_items(upper)):
         linked_before = _is_linked(item.info) and _identity(item.info) in first_name
         for part in _facts(item, window, sum, first_name):
             total.update(b"%d:" % len(part) + part)
@@ -130,19 +120,19 @@ def _names(folder: bytes, prefix: bytes) -> list[bytes]:
     return sorted((prefix + name for name in os.listdir(folder)), reverse=True)
 
 
-def _summed(items: Iterator[_Item], known: Sums) -> Iterator[tuple[_Item, bytes]]:
+def _summed(items: Iterator[_Item]) -> Iterator[tuple[_Item, bytes]]:
     """Each item with the digest of its content, if it is a regular file that has any. Files are read by all cores, a
     few hundred at a time: what is held in memory does not grow with the layer. Small layers start no thread."""
     linked: dict[tuple[int, int], bytes] = {}
     part = list(islice(items, _ALL_AT_ONCE))
     if len(part) < _ALL_AT_ONCE:
-        yield from _sums(part, linked, known)
+        yield from _sums(part, linked)
         return
     workers = os.cpu_count() or 1
     waiting: deque[Future[list[tuple[_Item, bytes]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         while part:
-            waiting.append(pool.submit(_sums, part, linked, known))
+            waiting.append(pool.submit(_sums, part, linked))
             if len(waiting) > 2 * workers:
                 yield from waiting.popleft().result()
             part = list(islice(items, _ALL_AT_ONCE))
@@ -150,42 +140,26 @@ def _summed(items: Iterator[_Item], known: Sums) -> Iterator[tuple[_Item, bytes]
             yield from waiting.popleft().result()
 
 
-def _sums(items: list[_Item], linked: dict[tuple[int, int], bytes], known: Sums) -> list[tuple[_Item, bytes]]:
+def _sums(items: list[_Item], linked: dict[tuple[int, int], bytes]) -> list[tuple[_Item, bytes]]:
     """`linked` has the digests of files with several names, which are read once."""
     found = []
     for item in items:
         digest = linked.get(_identity(item.info), b"")
         if not digest and stat.S_ISREG(item.info.st_mode) and item.info.st_size:
-            looks, before = looks_of(item.info), known.get(item.info.st_ino, b"")
-            digest = before[len(looks):] if before.startswith(looks) else _sum(item.path)
+            digest = _sum(item.path)
             if _is_linked(item.info):
                 linked[_identity(item.info)] = digest
         found.append((item, digest))
     return found
 
 
-def looks_of(info: os.stat_result) -> bytes:
-    """What is different in a file after it was written to: its size and its times."""
-    return _LOOKS.pack(info.st_size, info.st_mtime_ns & (1 << 64) - 1, info.st_ctime_ns & (1 << 64) - 1)
-
-
 def _sum(path: str) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        return sum_of(file)
-    finally:
-        os.close(file)
-
-
-def sum_of(file: int) -> bytes:
-    """The digest of an open file, from where it stands to its end."""
-    view = getattr(_own, "view", None)
-    if view is None:
-        view = _own.view = memoryview(bytearray(_CHUNK_BYTES))
-    total = hashlib.sha256()
-    while count := os.readv(file, [view]):
-        total.update(view[:count])
-    return total.digest()
+    with open(path, "rb", buffering=0) as stream:
+        data = stream.read(1 << 18)
+        if len(data) < 1 << 18:
+            return hashlib.sha256(data).digest()
+        stream.seek(0)
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _is_linked(info: os.stat_result) -> bool:

@@ -16,8 +16,7 @@ from pydib.host.machine import in_user_namespace
 from pydib.host.mount import mount, unmount_below
 from pydib.host.overlay import MOST_LOWERS, mount_overlay, move_mount, unmounted
 from pydib.layer import keys
-from pydib.layer.content import Sums, Window, content_of, is_whiteout
-from pydib.layer.early import EarlySums
+from pydib.layer.content import Window, content_of, is_whiteout
 from pydib.layer.folders import dress, is_opaque, looks
 from pydib.layer.links import Carried
 from pydib.layer.mounts import ScriptMounts
@@ -60,7 +59,6 @@ class Tree:
         self._objection = objection
         self._carried = Carried(store.pool, store.layers) if in_user_namespace() else None
         self._work: Work | None = None
-        self._early: EarlySums | None = None
         self._begun_ns = self._written_ns = 0
         self._with_skeleton = False
         self._shown: tuple[Path, tuple[Path, ...]] | None = None
@@ -79,7 +77,6 @@ class Tree:
 
     def close(self) -> None:
         """Give everything back."""
-        self._early_sums()
         unmount_below(self.place, itself=True)
         if self._work is not None:
             remove(self._work.folder)
@@ -173,21 +170,11 @@ class Tree:
 
     # changes
 
-    def begin(self) -> None:
-        """A script begins to change the tree."""
-        if self._work is not None and not self.stopped and self._early is None:
-            self._early = EarlySums(self._work.upper)
-
-    def _early_sums(self) -> Sums:
-        early, self._early = self._early, None
-        return early.stop() if early is not None else {}
-
     def settle(self, author: Author) -> str:
         """Take what was changed since the last time as a layer, made by `author`; gives the state that the tree is in.
 
         Where nothing changed nothing happens. Where it cannot be taken, `stopped` tells why from then on.
         """
-        known = self._early_sums()
         if self.stopped:
             return self.state
         left = self.mounts.left()
@@ -202,7 +189,7 @@ class Tree:
         self._refuse_full_disk(author)
         if self._carried is None:
             self._relink()
-        return self._take(left, author, known)
+        return self._take(left, author)
 
     def _refuse_full_disk(self, author: Author) -> None:
         """A script may have passed over what it could not write."""
@@ -212,7 +199,7 @@ class Tree:
                               hint="make room, with `pydib cache gc` for instance, choose another disk with "
                                    "--image-cache, or build with --no-cache")
 
-    def _take(self, left: tuple[LeftMount, ...], author: Author, known: Sums) -> str:
+    def _take(self, left: tuple[LeftMount, ...], author: Author) -> str:
         assert self._work is not None
         with self.mounts.parked():
             if not unmounted(self.place):
@@ -225,7 +212,7 @@ class Tree:
                 if why := self._objection(self._work.upper):
                     self._mount_again()
                     return self.stop(why)
-                content = content_of(self._work.upper, Window(begun_ns=self._begun_ns, ended_ns=ended_ns), known)
+                content = content_of(self._work.upper, Window(begun_ns=self._begun_ns, ended_ns=ended_ns))
                 taken = self._store.take(self._work, self._new_state(
                     content.digest, left, author, upper="u", signature=content.signature,
                     window=(self._begun_ns, ended_ns), files=content.files, size_bytes=content.size_bytes))
@@ -341,7 +328,6 @@ class Tree:
         dress(work.place, work.upper)
 
     def _discard(self) -> None:
-        self._early_sums()
         if self._work is not None:
             if self._carried is not None:
                 self._carried.take_back(self._work.upper)
