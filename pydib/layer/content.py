@@ -64,9 +64,9 @@ def content_of(upper: Path, window: Window) -> Content:
     total, signature = hashlib.sha256(), hashlib.sha256()
     first_name: dict[tuple[int, int], bytes] = {}
     files = size = 0
-    for item, sum in _summed(_items(upper)):
+    for item, digest in _summed(_items(upper)):
         linked_before = _is_linked(item.info) and _identity(item.info) in first_name
-        for part in _facts(item, window, sum, first_name):
+        for part in _facts(item, window, digest, first_name):
             total.update(b"%d:" % len(part) + part)
         total.update(b"\n")
         signature.update(_line(item.name, item.info))
@@ -170,7 +170,7 @@ def _identity(info: os.stat_result) -> tuple[int, int]:
     return info.st_dev, info.st_ino
 
 
-def _facts(item: _Item, window: Window, sum: bytes, first_name: dict[tuple[int, int], bytes]) -> Iterator[bytes]:
+def _facts(item: _Item, window: Window, digest: bytes, first_name: dict[tuple[int, int], bytes]) -> Iterator[bytes]:
     info = item.info
     yield item.name
     if is_whiteout(info):
@@ -179,7 +179,7 @@ def _facts(item: _Item, window: Window, sum: bytes, first_name: dict[tuple[int, 
     yield b"%o %d %d" % (info.st_mode, info.st_uid, info.st_gid)
     yield window.tells(info.st_mtime_ns).encode()
     if stat.S_ISREG(info.st_mode):
-        yield b"%d " % info.st_size + sum
+        yield b"%d " % info.st_size + digest
         if _is_linked(info):
             yield b"linked " + first_name.setdefault(_identity(info), item.name)
     elif stat.S_ISLNK(info.st_mode):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydib.errors import RecipeError
+from pydib.trove.variables import TROVE_VERSION
 
 VERSION = "13.0.1"
 """The last release of that kind."""
@@ -44,7 +45,7 @@ def is_classic(version: str) -> bool:
     first = version.partition(".")[0]
     if not first.isdecimal():
         raise RecipeError(f"{version!r} is no release of trove", where="--trove-version (TROVE_VERSION)",
-                          hint=f"use 26.0.0 or {VERSION}")
+                          hint=f"use {TROVE_VERSION} or {VERSION}")
     return int(first) < _FIRST_WITHOUT
 
 

@@ -20,7 +20,7 @@ from pydib.trove.checks import before_work
 from pydib.trove.classic import is_classic
 from pydib.trove.datastores import Guest, choose, offered
 from pydib.trove.registration import Registered, commands
-from pydib.trove.variables import AGENTS, VARIABLES, environment_for
+from pydib.trove.variables import AGENTS, TROVE_VERSION, VARIABLES, environment_for
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -144,7 +144,7 @@ def datastores() -> None:
               help="Memory of the machine.")
 @click.option("--cpus", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
               help="Processors of the machine.")
-@click.option("--trove-version", envvar="TROVE_VERSION", default="26.0.0", show_default=True, metavar="VALUE",
+@click.option("--trove-version", envvar="TROVE_VERSION", default=TROVE_VERSION, show_default=True, metavar="VALUE",
               help="Release of the agent in the image [TROVE_VERSION].")
 @click.option("--heartbeats", type=click.IntRange(min=1), default=2, show_default=True, metavar="N",
               help="How many that report the database up to wait for; they come about once a minute.")

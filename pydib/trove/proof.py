@@ -16,6 +16,7 @@ from pydib.trove import classic, rabbitmq
 from pydib.trove.answers import DATABASE, DATABASES, USER, Database, ask
 from pydib.trove.broker import ControlPlane, connected
 from pydib.trove.guest import Guest
+from pydib.trove.variables import TROVE_VERSION
 from pydib.verify.boot import machine_for
 from pydib.verify.drives import empty_volume, seed_drive
 from pydib.verify.image_file import image_file
@@ -42,7 +43,7 @@ class Proof:
 
 
 def prove(image: Path, *, datastore: str, broker_url: str = "", timeout_seconds: float = 300.0, memory_mib: int = 1024,
-          cpus: int = 2, heartbeats: int = 2, trove_version: str = "26.0.0",
+          cpus: int = 2, heartbeats: int = 2, trove_version: str = TROVE_VERSION,
           tell: Tell = lambda what, seconds: None,
           on_line: Callable[[str], None] = lambda line: None) -> Proof:
     """Boot `image` with a configuration of its own, and go through its agent's first minutes.

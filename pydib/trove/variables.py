@@ -14,6 +14,8 @@ from pydib.errors import RecipeError
 
 Agent = str
 AGENTS: tuple[Agent, ...] = ("build", "sync", "none")
+TROVE_VERSION = "26.0.0"
+"""The agent's release that is taken if none is named; the element guest-agent has the same default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ VARIABLES = (
     Variable(name="DIB_APT_CONF_DIR", option="--apt-conf-dir", help="Folder with apt's configuration for the image."),
     Variable(name="DIB_CLOUD_INIT_ETC_HOSTS", option="--etc-hosts", default="localhost",
              help="cloud-init's manage_etc_hosts: without the own name in /etc/hosts each sudo asks a name server."),
-    Variable(name="TROVE_VERSION", option="--trove-version", default="26.0.0", help="Release of the agent."),
+    Variable(name="TROVE_VERSION", option="--trove-version", default=TROVE_VERSION, help="Release of the agent."),
 )
 
 

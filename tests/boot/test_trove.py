@@ -31,10 +31,7 @@ pytestmark = pytest.mark.skipif(not rabbitmq.is_installed(), reason="rabbitmq-se
 ALL = pytest.mark.skipif(not os.environ.get("PYDIB_BOOT_ALL"), reason="long: `make test-boot-all` runs it")
 BIGGEST_MIB = 500
 AGENT_SECONDS = 150.0
-"""The aim is 100 s on two cores that emulate; seen were 58 s beside one other job."""
-BUSY_PER_CORE = 2.0
-"""Load in five minutes above which a machine has so much else to do that it tells nothing of how long a boot takes:
-there agents that worked were seen to come after 178 s."""
+"""The aim is 100 s on two cores that emulate; seen were 58 s beside one other job. More neighbours make it longer."""
 TWICE_SECONDS = 3.0
 """The aim is one second on a quiet machine."""
 
@@ -72,9 +69,7 @@ def test_the_agent_brings_the_database_up(guest_of: Callable[[str], Path], datas
     assert_it_came_up(told, question, answer)
     print(told)  # the figures, for `pytest -rP`
     came = re.search(r"the guest agent came after ([0-9.]+) s", told)
-    assert came is not None
-    if os.getloadavg()[1] <= BUSY_PER_CORE * (os.cpu_count() or 1):
-        assert float(came[1]) <= AGENT_SECONDS, told
+    assert came is not None and float(came[1]) <= AGENT_SECONDS, told
 
 
 def assert_it_came_up(told: str, question: str, answer: str) -> None:

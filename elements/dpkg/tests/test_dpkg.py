@@ -498,27 +498,50 @@ def test_a_library_of_another_version_copies_its_modules_itself(modules, fake_ro
     assert not fake_root.exists(f"/initramfs/usr{MODULES}/net/plain.ko")
 
 
-def test_an_archive_is_compressed_once(dpkg, fake_root, commands):
+ZSTD = """
+    if [ "$1" = -dcq ]; then
+        sed -e 's/ packed$//'
+    else
+        for last; do :; done
+        if [ "$last" = -c ]; then cat; else cat "$last"; fi
+        printf ' packed'
+    fi
+"""
+
+
+@pytest.fixture
+def compressed(dpkg, fake_root, commands):
+    """Has an archive compressed; gives how often that was done anew, and the outcome."""
     fake_root.mkdir("/var/cache/dib-initramfs/new")
     commands.fake("zstd")
+    commands.on("zstd").does(ZSTD)
 
-    def compressed(text: str, *arguments: str) -> tuple[int, str]:
+    def compress(text: str, *arguments: str) -> tuple[int, str]:
         fake_root.write("/archive", text)
-        commands.on("zstd").does('cat "${@: -1}"; printf " packed"')
         run = dpkg.run_with("initramfs/compress", *arguments, "-c", "/archive", side="target")
         assert run.ok, run.output
-        return sum(call.name == "zstd" for call in run.calls), run.output.splitlines()[-1]
+        assert fake_root.tree("/tmp") == []
+        return sum(call.matches("zstd", "-c", "/archive") for call in run.calls), run.output.splitlines()[-1]
 
+    return compress
+
+
+def test_an_archive_is_compressed_once(compressed):
     assert compressed("a", "-9") == (1, "a packed")
     assert compressed("a", "-9") == (0, "a packed")
     assert compressed("b", "-9") == (1, "b packed")
     assert compressed("b", "-19") == (1, "b packed")
 
 
-def test_an_archive_on_the_input_is_compressed_once(dpkg, fake_root, commands):
-    fake_root.mkdir("/var/cache/dib-initramfs/new")
-    commands.fake("zstd")
-    commands.on("zstd").does("cat; printf ' packed'")
+def test_a_note_that_holds_another_archive_does_not_count(compressed, fake_root):
+    compressed("a", "-9")
+    (note,) = [path for path in fake_root.tree("/var/cache/dib-initramfs/new") if path.endswith("/compressed")]
+    fake_root.write(note, "another packed")
+    assert compressed("a", "-9") == (1, "a packed")
+    assert compressed("a", "-9") == (0, "a packed")
+
+
+def test_an_archive_on_the_input_is_compressed_once(dpkg, fake_root, commands, compressed):
     fake_root.write("/compress", "#!/bin/sh\nprintf a | /tmp/in_target.d/initramfs/compress -9 -c\n", mode=0o755)
     commands.on("update-initramfs").does("/compress")
     runs = [dpkg.run_with("initramfs/quickly", "update-initramfs", side="target") for _ in "12"]
