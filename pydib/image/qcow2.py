@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import struct
 import sys
-import zlib
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+
+from zlib_ng import zlib_ng
 
 from pydib.errors import ImageError
 from pydib.host import zstd
@@ -33,8 +34,8 @@ _SECTORS_SHIFT = 62 - (CLUSTER_BITS - 8)
 _ZSTD_IN_HEADER = 1 << 3
 _WINDOW_BITS = -12
 """QEMU unpacks with a window of 4 KiB, and without zlib's own header."""
-_LEVEL = 4
-"""Of zlib: half a percent larger than qemu-img's 6, in three quarters of the time."""
+_LEVEL = 6
+"""Of zlib-ng, whose 6 is not zlib's: three percent larger than qemu-img's, in two fifths of the time."""
 _SECTOR = 512
 _HEADER = struct.Struct(">4sIQIIQIIQQIIQQQQIIB7x")
 _ZEROS = bytes(CLUSTER)
@@ -72,7 +73,7 @@ def _packer(compression: str) -> Callable[[bytes], bytes]:
         return zstd.compress
 
     def deflated(data: bytes) -> bytes:
-        packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, 9)
+        packer = zlib_ng.compressobj(_LEVEL, zlib_ng.DEFLATED, _WINDOW_BITS, 9)
         return packer.compress(data) + packer.flush()
     return deflated
 
