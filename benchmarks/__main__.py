@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import oracle
-from benchmarks.builds import builds
-from benchmarks.cases import CASES, trees
+from benchmarks.builds import builds, recipes
+from benchmarks.cases import CASES, formats, trees
 from benchmarks.growth import Series, growth
 from benchmarks.growth import table as growth_table
 from benchmarks.harness import Result, machine_card, markdown, save, table, write_between_marks
@@ -17,7 +17,7 @@ from benchmarks.page import page
 from benchmarks.phases import phases
 
 HERE = Path(__file__).resolve().parent
-SUITES = {"builds": builds, "phases": phases, "trees": trees}
+SUITES = {"builds": builds, "recipes": recipes, "phases": phases, "formats": formats, "trees": trees}
 """Cases that share their runs."""
 GROWTH = "growth"
 
@@ -25,7 +25,7 @@ GROWTH = "growth"
 def main() -> int:
     """Measure the cases that were named, all by default; 1 if a goal was missed."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + " ".join([*CASES, *SUITES, GROWTH]))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + " ".join([*SUITES, *CASES, GROWTH]))
     parser.add_argument("--runs", type=int, default=3, help="how often each side runs (default: 3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to FILE")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts to FILE")
@@ -44,7 +44,7 @@ def main() -> int:
     grown: list[Series] = []
     machine = machine_card()
     print(" · ".join(f"{key} {value}" for key, value in machine.items()))
-    for name in options.cases or [*CASES, *SUITES, GROWTH]:
+    for name in options.cases or [*SUITES, *CASES, GROWTH]:
         with tempfile.TemporaryDirectory(prefix="pydib-bench-", dir="/dev/shm" if name == GROWTH else None) as place:
             if name == GROWTH:
                 grown = growth(Path(place), options.runs, largest_gb=options.largest)
@@ -60,7 +60,7 @@ def main() -> int:
         options.html.write_text(page(results, grown, machine), encoding="utf-8")
     if options.write:
         for path in (HERE / "README.md", HERE.parent / "README.md"):
-            write_between_marks(markdown(results, machine), path)
+            write_between_marks(markdown(results, machine, growth_table(grown) if grown else ""), path)
     return 0 if all(one.met for one in (*results, *grown)) else 1
 
 

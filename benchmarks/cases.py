@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +51,7 @@ def without_layers(place: Path) -> Callable[[], None]:
     return forget
 
 
-def _builds(case: str, place: Path, arguments: list[str], env: dict[str, str], *, own_elements: bool = False
+def _builds(place: Path, arguments: Sequence[str], env: dict[str, str], *, own_elements: bool = False
             ) -> tuple[Side, Side]:
     """The same disk-image-create line for both, ours without layers of earlier runs. With `own_elements` each side uses
     the elements that it brings."""
@@ -100,50 +100,56 @@ def _many_hooks(place: Path) -> None:
 def hooks(place: Path, runs: int) -> Result:
     """300 empty hooks over six phases and a root of 170 MB, to raw."""
     _many_hooks(place)
-    ours, theirs = _builds("hooks", place, HOOKS_LINE, _clean_environment())
+    ours, theirs = _builds(place, HOOKS_LINE, _clean_environment())
     return compare("300 empty hooks, 170 MB root, raw", ours, theirs, runs=runs, goal=0.25, warm_up=True)
 
 
 def layers(place: Path, runs: int) -> Result:
     """What keeping layers costs a build that starts from zero; the baseline is the same build with --no-cache."""
     _many_hooks(place)
-    ours, _ = _builds("layers", place, HOOKS_LINE, _clean_environment())
+    ours, _ = _builds(place, HOOKS_LINE, _clean_environment())
     plain = replace(ours, name="pydib --no-cache", argv=[*ours.argv, "--no-cache"])
     return compare("keeping layers, 300 empty hooks", ours, plain, runs=max(runs, 7), goal=1.05, warm_up=True)
 
 
 def debian(place: Path, runs: int) -> Result:
-    """debian-minimal vm to compressed qcow2, each with its own elements and a warm package cache."""
-    ours, theirs = debian_sides(place)
-    return compare("debian-minimal vm, qcow2 (zlib)", ours, theirs, runs=runs, goal=0.7, warm_up=True)
+    """debian-minimal vm to compressed qcow2, each with its own elements and a warm package cache; a third of the runs,
+    but one at least."""
+    ours, theirs = debian_sides(place, ["debian-minimal", "vm"])
+    return compare("debian-minimal vm, qcow2 (zlib)", ours, theirs, runs=max(1, runs // 3), goal=0.4, warm_up=True)
 
 
-def debian_sides(place: Path, *more: str) -> tuple[Side, Side]:
-    """debian-minimal vm, and further elements."""
+def debian_sides(place: Path, words: Sequence[str]) -> tuple[Side, Side]:
+    """An image of these elements and options, each side with its own elements, of one release and one mirror."""
     mirror = os.environ.get("DIB_DISTRIBUTION_MIRROR")
     release = os.environ.get("DIB_RELEASE", "bookworm")
     env = _clean_environment(DIB_IMAGE_CACHE=str(place / "cache"), DIB_RELEASE=release,
                              **({"DIB_DISTRIBUTION_MIRROR": mirror} if mirror else {}))
     if security := oracle.security_mirror():
         env["DIB_DEBIAN_SECURITY_MIRROR"] = security
-    return _builds("debian", place, ["debian-minimal", "vm", *more], env, own_elements=True)
+    return _builds(place, words, env, own_elements=True)
+
+
+DIBS_WAY = "loop, mkfs, cp, qemu-img"
+BY_HAND = "sfdisk, mke2fs -d, qemu-img -W"
 
 
 def assembly(place: Path, runs: int) -> Result:
     """A tree of 890 MB in 20,000 files becomes a disk, in tree mode; the baseline is device mode."""
-    return _assembly(runs, "device", "pydib, device mode", goal=1.0)
+    return _assembly(runs, ("device", "pydib, device mode"), "raw", goal=1.0)
 
 
 def assembly_by_tools(place: Path, runs: int) -> Result:
     """The same; the baseline is sfdisk and mke2fs -d alone."""
-    return _assembly(runs, "tools", "sfdisk, mke2fs -d", goal=1.3)
+    return _assembly(runs, ("tools", "sfdisk, mke2fs -d"), "raw", goal=1.3)
 
 
 def assembly_to_qcow2(place: Path, runs: int) -> Result:
     """The same tree to a qcow2 compressed with zstd; the baseline is sfdisk, mke2fs -d and qemu-img -W by hand."""
-    return _assembly(runs, "tools-qcow2", "sfdisk, mke2fs -d, qemu-img -W", goal=1.2, ours_mode="tree-qcow2")
+    return _assembly(runs, ("tools", BY_HAND), "qcow2", goal=1.2)
 
 
+ONE_TREE = {f"{TREE_MB} MB in 20,000 files": (20_000, TREE_MB * 10**6 // 20_000)}
 TREES = {
     "200 MB in 4,500 files": (4_500, 44_500),
     "4 GB in 90,000 files": (90_000, 44_500),
@@ -151,28 +157,45 @@ TREES = {
     "900 MB in 9 files": (9, 100_000_000),
 }
 """Files, and the bytes of each."""
+FORMATS = {"raw": DIBS_WAY, "zlib": DIBS_WAY, "vmdk": DIBS_WAY, "tar": "tar", "tgz": "tar, gzip -9",
+           "squashfs": "mksquashfs"}
+TOLD = {"qcow2": "zstd qcow2", "zlib": "zlib qcow2"}
 
 
 def trees(place: Path, runs: int) -> list[Result]:
-    """Trees of other sizes to a qcow2 compressed with zstd; the baseline is the tools by hand."""
-    return [_assembly(runs, "tools-qcow2", "sfdisk, mke2fs -d, qemu-img -W", goal=None, ours_mode="tree-qcow2",
-                      name_of=name, files=files, file_bytes=size) for name, (files, size) in TREES.items()]
+    """Trees of other sizes to a qcow2 compressed with zstd, beside the tools by hand, device mode, and DIB's way; a
+    third of the runs, but one at least, and none to warm up."""
+    baselines = (("tools", BY_HAND), ("device", "pydib, device mode"), ("dib", DIBS_WAY))
+    return [result for name, sizes in TREES.items()
+            for result in _assemblies(max(1, runs // 3), [(one, "qcow2") for one in baselines], {name: sizes})]
 
 
-def _assembly(runs: int, baseline: str, name: str, *, goal: float | None, ours_mode: str = "tree", files: int = 20_000,
-              file_bytes: int = TREE_MB * 10**6 // 20_000, name_of: str = f"{TREE_MB} MB in 20,000 files") -> Result:
-    """In memory, as in a build (C-124)."""
+def formats(place: Path, runs: int) -> list[Result]:
+    """The tree of 890 MB to each other format, beside DIB's way; as often as `trees`."""
+    return list(_assemblies(max(1, runs // 3), [(("dib", name), kind) for kind, name in FORMATS.items()], ONE_TREE))
+
+
+def _assembly(runs: int, baseline: tuple[str, str], kind: str, *, goal: float) -> Result:
+    return next(_assemblies(runs, [(baseline, kind)], ONE_TREE, goal=goal, warm_up=True))
+
+
+def _assemblies(runs: int, wanted: Sequence[tuple[tuple[str, str], str]], tree_of: Mapping[str, tuple[int, int]], *,
+                goal: float | None = None, warm_up: bool = False) -> Iterator[Result]:
+    """One tree to some formats, each beside a baseline (its mode, and what it is called). In memory, as in a build
+    (C-124)."""
+    (told, (files, file_bytes)), = tree_of.items()
     with tempfile.TemporaryDirectory(prefix="pydib-bench-", dir="/dev/shm") as folder:
         tree, out = Path(folder, "tree"), Path(folder, "out")
         fill(tree, files, file_bytes)
         alone = ["unshare", "--mount", "--propagation", "private"]  # as in a build: nobody else sees the mounts
         program = [*alone, sys.executable, "-m", "benchmarks.assembly"]
-        ours, theirs = (
-            Side(name=side, argv=[*program, mode, str(tree), str(out)], env=_clean_environment(),
-                 cwd=Path(__file__).resolve().parent.parent, before=emptied(out))
-            for side, mode in (("pydib, tree mode", ours_mode), (name, baseline)))
-        to = " to zstd qcow2" if ours_mode != "tree" else ""
-        return compare(f"assembly, {name_of}{to}", ours, theirs, runs=runs, goal=goal, warm_up=True)
+        for (baseline, name), kind in wanted:
+            ours, theirs = (
+                Side(name=side, argv=[*program, mode, kind, str(tree), str(out)], env=_clean_environment(),
+                     cwd=Path(__file__).resolve().parent.parent, before=emptied(out))
+                for side, mode in (("pydib, tree mode", "tree"), (name, baseline)))
+            yield compare(f"assembly, {told} to {TOLD.get(kind, kind)}", ours, theirs, runs=runs, goal=goal,
+                          warm_up=warm_up)
 
 
 def fill(tree: Path, files: int, file_bytes: int) -> None:
@@ -188,7 +211,6 @@ def content(size: int) -> bytes:
     """Half of it can be compressed, as in a system's files."""
     noise = os.urandom(size // 2)
     return (noise + noise[:64].hex().encode() * (size // 256 + 1))[:size]
-
 
 
 CASES: dict[str, Callable[[Path, int], Result]] = {

@@ -8,7 +8,7 @@ import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,26 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def markdown(results: Sequence[Result], machine: Mapping[str, str]) -> str:
-    """The results as a table in Markdown, under what they were measured on."""
+def markdown(results: Sequence[Result], machine: Mapping[str, str], growth: str = "") -> str:
+    """The results as tables in Markdown, under what they were measured on: those with a goal, then all others, folded
+    away, with the text on how cost grows."""
+    aimed, others = ([one for one in results if bool(one.goal_text) is kind] for kind in (True, False))
     lines = ["Measured on: " + ", ".join(f"{key} {value}" for key, value in machine.items()) + ".", "",
-             "| case | pydib | beside it | ratio | goal |", "|---|---|---|---|---|"]
+             *_rows(aimed or others)]
+    if aimed and (others or growth):
+        lines += ["", "<details><summary>All other cases, and how cost grows</summary>", "", *_rows(others)]
+        lines += ["", "```", growth, "```"] if growth else []
+        lines += ["", "</details>"]
+    return "\n".join(lines)
+
+
+def _rows(results: Sequence[Result]) -> Iterator[str]:
+    yield "| case | pydib | beside it | ratio | goal |"
+    yield "|---|---|---|---|---|"
     for result in results:
         goal = result.goal_text + ("" if result.met or not result.goal_text else " (missed)")
-        lines.append(f"| {result.case.strip()} | {statistics.median(result.ours):.2f} s "
-                     f"| {statistics.median(result.baseline):.2f} s ({result.baseline_name}) | {result.ratio:.3f} "
-                     f"| {goal} |")
-    return "\n".join(lines)
+        yield (f"| {result.case.strip()} | {statistics.median(result.ours):.2f} s "
+               f"| {statistics.median(result.baseline):.2f} s ({result.baseline_name}) | {result.ratio:.3f} | {goal} |")
 
 
 def write_between_marks(text: str, path: Path) -> None:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Sequence
 from pathlib import Path
 
 VERSION = "3.43.0"
@@ -40,9 +41,13 @@ def elements_folder() -> Path:
 
 def command(*arguments: str) -> list[str]:
     """A command line that runs the oracle's disk-image-create on this machine."""
-    program = [str(install() / "bin" / "disk-image-create"), *arguments]
+    return with_partitions([str(install() / "bin" / "disk-image-create"), *arguments])
+
+
+def with_partitions(program: Sequence[str]) -> list[str]:
+    """A command line that runs a program which calls kpartx and dmsetup on this machine."""
     if "device-mapper" in Path("/proc/misc").read_text().split():
-        return program
+        return list(program)
     script = 'set -e; stand_ins=$1; shift; for name in kpartx dmsetup; do path=$(command -v "$name" || true); ' \
              'if [ -n "$path" ]; then mount --bind "$stand_ins/$name" "$(readlink -f "$path")"; fi; done; exec "$@"'
     return ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "oracle", str(STAND_INS), *program]

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from benchmarks.growth import Series, table
-from benchmarks.harness import Result
+from benchmarks.harness import Result, markdown
 from benchmarks.page import page
 
 SIZES = (1.0, 10.0, 100.0, 1000.0)
@@ -44,3 +44,16 @@ def test_the_page_has_charts_the_table_and_the_machine() -> None:
     assert "measured exponent 1.00" in text
     assert "<hand>" not in text and "<done>" not in text and "one & two<" not in text
     assert len(re.findall("<circle", text)) == len(SIZES)
+
+
+def test_pages_show_what_has_a_goal_and_fold_the_rest() -> None:
+    aimed = Result(case="aimed", ours=(1.0,), baseline=(4.0,), baseline_name="other", goal=0.2)
+    other = Result(case="other", ours=(1.0,), baseline=(4.0,), baseline_name="other")
+    text = markdown([other, aimed], {"cores": "2"}, "grows by 1.00")
+    shown, folded = text.split("<details>")
+    assert "| aimed | 1.00 s | 4.00 s (other) | 0.250 | 0.20 (missed) |" in shown
+    assert "| other | 1.00 s" in folded
+    assert "```\ngrows by 1.00\n```" in folded
+    assert folded.endswith("</details>")
+    assert "<details>" not in markdown([other], {"cores": "2"})
+    assert "| other | 1.00 s" in markdown([other], {"cores": "2"})
