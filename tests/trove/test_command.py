@@ -15,6 +15,7 @@ from pydib.element.shelf import find_elements
 from pydib.host.command import find_tool
 from pydib.trove import rabbitmq
 from pydib.trove.datastores import offered
+from pydib.trove.variables import TROVE_VERSION
 from tests.boot_sector import boot_disk
 
 QEMU = pytest.mark.skipif(find_tool("qemu-system-x86_64") is None or find_tool("qemu-img") is None,
@@ -111,6 +112,13 @@ def test_what_cannot_be_is_one_message(arguments: tuple[str, ...], problem: str)
     done = trove(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert problem in done.stderr and "next: " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_agents_element_takes_the_same_release_when_none_is_named() -> None:
+    file = paths.elements_dir() / "guest-agent" / "environment.d" / "50-guest-agent.bash"
+    told = subprocess.run(["bash", "-c", 'source "$1"; echo "$TROVE_VERSION"', "bash", file], text=True, check=True,
+                          capture_output=True, env={"PATH": os.environ["PATH"]}).stdout
+    assert told == f"{TROVE_VERSION}\n"
 
 
 @QEMU
