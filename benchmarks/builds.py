@@ -40,7 +40,7 @@ DEBIAN = Kind(name="debian-minimal vm", words=("debian-minimal", "vm"))
 OTHERS = (
     Kind(name="tiny", words=("tiny-os", "tiny-gnu", "--image-size", "1"), folder=FIXTURES),
     Kind(name="debian-minimal", words=("debian-minimal",)),
-    Kind(name="cloud-init, MariaDB", words=("debian-minimal", "vm", "cloud-init-datasources", "-p", "mariadb-server")),
+    Kind(name="cloud-init, MariaDB", words=("debian-minimal", "vm", "cloud-init-nocloud", "-p", "mariadb-server")),
 )
 
 

@@ -6,12 +6,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import oracle
-from benchmarks.harness import Result, Side, compare
+from benchmarks.harness import Result, Side, compare, compare_all
 from benchmarks.testkit import plugin, script_test, script_test_user
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures" / "elements"
@@ -165,37 +165,36 @@ TOLD = {"qcow2": "zstd qcow2", "zlib": "zlib qcow2"}
 def trees(place: Path, runs: int) -> list[Result]:
     """Trees of other sizes to a qcow2 compressed with zstd, beside the tools by hand, device mode, and DIB's way; a
     third of the runs, but one at least, and none to warm up."""
-    baselines = (("tools", BY_HAND), ("device", "pydib, device mode"), ("dib", DIBS_WAY))
-    return [result for name, sizes in TREES.items()
-            for result in _assemblies(max(1, runs // 3), [(one, "qcow2") for one in baselines], {name: sizes})]
+    baselines = {"tools": BY_HAND, "device": "pydib, device mode", "dib": DIBS_WAY}
+    return [result for name in TREES for result in _assemblies(max(1, runs // 3), name, [("qcow2", baselines)])]
 
 
 def formats(place: Path, runs: int) -> list[Result]:
-    """The tree of 890 MB to each other format, beside DIB's way; as often as `trees`."""
-    return list(_assemblies(max(1, runs // 3), [(("dib", name), kind) for kind, name in FORMATS.items()], ONE_TREE))
+    """A tree of 200 MB to each other format, beside DIB's way; as often as `trees`."""
+    return _assemblies(max(1, runs // 3), next(iter(TREES)), [(kind, {"dib": name}) for kind, name in FORMATS.items()])
 
 
 def _assembly(runs: int, baseline: tuple[str, str], kind: str, *, goal: float) -> Result:
-    return next(_assemblies(runs, [(baseline, kind)], ONE_TREE, goal=goal, warm_up=True))
+    return _assemblies(runs, next(iter(ONE_TREE)), [(kind, dict([baseline]))], goal=goal, warm_up=True)[0]
 
 
-def _assemblies(runs: int, wanted: Sequence[tuple[tuple[str, str], str]], tree_of: Mapping[str, tuple[int, int]], *,
-                goal: float | None = None, warm_up: bool = False) -> Iterator[Result]:
-    """One tree to some formats, each beside a baseline (its mode, and what it is called). In memory, as in a build
+def _assemblies(runs: int, name: str, wanted: Sequence[tuple[str, Mapping[str, str]]], *, goal: float | None = None,
+                warm_up: bool = False) -> list[Result]:
+    """One tree to some formats, each beside baselines: their modes, and what they are called. In memory, as in a build
     (C-124)."""
-    (told, (files, file_bytes)), = tree_of.items()
+    files, file_bytes = {**ONE_TREE, **TREES}[name]
     with tempfile.TemporaryDirectory(prefix="pydib-bench-", dir="/dev/shm") as folder:
         tree, out = Path(folder, "tree"), Path(folder, "out")
         fill(tree, files, file_bytes)
         alone = ["unshare", "--mount", "--propagation", "private"]  # as in a build: nobody else sees the mounts
         program = [*alone, sys.executable, "-m", "benchmarks.assembly"]
-        for (baseline, name), kind in wanted:
-            ours, theirs = (
-                Side(name=side, argv=[*program, mode, kind, str(tree), str(out)], env=_clean_environment(),
-                     cwd=Path(__file__).resolve().parent.parent, before=emptied(out))
-                for side, mode in (("pydib, tree mode", "tree"), (name, baseline)))
-            yield compare(f"assembly, {told} to {TOLD.get(kind, kind)}", ours, theirs, runs=runs, goal=goal,
-                          warm_up=warm_up)
+
+        def side(mode: str, kind: str, told: str) -> Side:
+            return Side(name=told, argv=[*program, mode, kind, str(tree), str(out)], env=_clean_environment(),
+                        cwd=Path(__file__).resolve().parent.parent, before=emptied(out))
+        return [result for kind, baselines in wanted for result in compare_all(
+            f"assembly, {name} to {TOLD.get(kind, kind)}", side("tree", kind, "pydib, tree mode"),
+            [side(mode, kind, told) for mode, told in baselines.items()], runs=runs, goal=goal, warm_up=warm_up)]
 
 
 def fill(tree: Path, files: int, file_bytes: int) -> None:

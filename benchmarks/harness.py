@@ -79,12 +79,16 @@ def timed(side: Side) -> float:
 def compare(case: str, ours: Side, baseline: Side, *, runs: int, goal: float | None = None,
             limit_seconds: float | None = None, warm_up: bool = False) -> Result:
     """Run both sides in turn `runs` times."""
-    if warm_up:
-        timed(ours)
-        timed(baseline)
-    pairs = [(timed(ours), timed(baseline)) for _ in range(runs)]
-    return Result(case=case, ours=tuple(a for a, _ in pairs), baseline=tuple(b for _, b in pairs),
-                  baseline_name=baseline.name, goal=goal, limit_seconds=limit_seconds)
+    return compare_all(case, ours, [baseline], runs=runs, goal=goal, limit_seconds=limit_seconds, warm_up=warm_up)[0]
+
+
+def compare_all(case: str, ours: Side, baselines: Sequence[Side], *, runs: int, goal: float | None = None,
+                limit_seconds: float | None = None, warm_up: bool = False) -> list[Result]:
+    """Run all sides in turn `runs` times; a result for each baseline."""
+    rounds = [[timed(side) for side in (ours, *baselines)] for _ in range(runs + warm_up)][int(warm_up):]
+    own, *others = zip(*rounds, strict=True)
+    return [Result(case=case, ours=own, baseline=seconds, baseline_name=side.name, goal=goal,
+                   limit_seconds=limit_seconds) for side, seconds in zip(baselines, others, strict=True)]
 
 
 def machine_card() -> dict[str, str]:
@@ -97,10 +101,10 @@ def machine_card() -> dict[str, str]:
 
 def table(results: Sequence[Result]) -> str:
     """The results as text."""
-    lines = [f"{'case':<42} {'pydib s':>9} {'baseline s':>11} {'ratio':>7} {'goal':>7}  baseline"]
+    lines = [f"{'case':<46} {'pydib s':>9} {'baseline s':>11} {'ratio':>7} {'goal':>7}  baseline"]
     for result in results:
         mark = "" if result.met else "  missed"
-        lines.append(f"{result.case:<42} {statistics.median(result.ours):>9.3f} "
+        lines.append(f"{result.case:<46} {statistics.median(result.ours):>9.3f} "
                      f"{statistics.median(result.baseline):>11.3f} {result.ratio:>7.3f} {result.goal_text:>7}  "
                      f"{result.baseline_name}{mark}")
     return "\n".join(lines)

@@ -62,12 +62,12 @@ def _case(tree: Path, kind: str, count: int, root: Path | None, runs: int) -> Re
                 argv=[sys.executable, "-m", "benchmarks.phases", str(tree), *([str(root)] if root else [])])
     theirs = Side(name="dib-run-parts", argv=[*logged, "bash", runner, str(tree / "install.d")], env=env, cwd=here)
     if root is None:
-        return compare(_name(kind, count, "host"), ours, theirs, runs=runs, goal=_goal(kind, count), warm_up=True)
+        return compare(_name(kind, count, "host"), ours, theirs, runs=runs, goal=_goal(kind, count))
     shutil.copyfile(runner, root / "usr/bin/dib-run-parts")
     theirs = Side(name="dib-run-parts, chroot", env={**env, "PATH": "/usr/bin"}, cwd=here, argv=[
         *logged, "/usr/sbin/chroot", str(root), "bash", "/usr/bin/dib-run-parts", f"{_INSIDE}/install.d"])
     with _mounted(tree, root / _INSIDE.lstrip("/")), _mounted(Path("/dev"), root / "dev"):
-        return compare(_name(kind, count, "target"), ours, theirs, runs=runs, goal=_goal(kind, count), warm_up=True)
+        return compare(_name(kind, count, "target"), ours, theirs, runs=runs, goal=_goal(kind, count))
 
 
 def _goal(kind: str, count: int) -> float | None:
