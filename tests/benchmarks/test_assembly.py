@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,11 +28,18 @@ def names_on(disk: Path, folder: str, raw: Path) -> str:
                           capture_output=True).stdout
 
 
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is not kept: disks lie there."""
+    with tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+        yield Path(folder)
+
+
 @pytest.mark.machine
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: DIB's way and device mode attach and mount a loop device")
 @pytest.mark.parametrize(("mode", "kind"), WAYS)
-def test_each_way_makes_an_output_with_the_tree(tmp_path: Path, mode: str, kind: str) -> None:
-    tree, out = tmp_path / "tree", tmp_path / "out"
+def test_each_way_makes_an_output_with_the_tree(place: Path, mode: str, kind: str) -> None:
+    tree, out = place / "tree", place / "out"
     out.mkdir()
     fill(tree, FILES, 3000)
     (tree / "large").write_bytes(bytes(150 << 20))  # the disk, larger by it, has room for the journal
