@@ -61,11 +61,10 @@ class Round:
 
 
 def builds(place: Path, runs: int) -> list[Result]:
-    """`debian-minimal vm` in all cases; the first round only warms up. The tools by hand run in each round, and other
-    peers in the last one."""
+    """`debian-minimal vm` in all cases; the first round only warms up. Peers run once, in the last round, but for the
+    tools by hand, which put the archives by in the first one."""
     bench = _Bench(place, DEBIAN)
-    others = [["mmdebstrap"]] * runs + [peers.installed()]
-    rounds = [bench.full_round(one) for one in others][1:]
+    rounds = [bench.full_round(one) for one in [["mmdebstrap"], *[[]] * (runs - 1), peers.installed()]][1:]
     firsts = tuple(one.first for one in rounds)
     ran = max((one.ran for one in rounds), key=len)
     told = _Told(bench, rounds)
