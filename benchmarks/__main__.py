@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +13,7 @@ from benchmarks.builds import builds, recipes
 from benchmarks.cases import CASES, formats, trees
 from benchmarks.growth import Series, growth
 from benchmarks.growth import table as growth_table
-from benchmarks.harness import Result, machine_card, markdown, save, table, write_between_marks
+from benchmarks.harness import Failed, Result, machine_card, markdown, save, table, write_between_marks
 from benchmarks.page import page
 from benchmarks.phases import phases
 
@@ -23,7 +24,7 @@ GROWTH = "growth"
 
 
 def main() -> int:
-    """Measure the cases that were named, all by default; 1 if a goal was missed."""
+    """Measure the cases that were named, all by default; 1 if a goal was missed, or a case failed."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help="of: " + " ".join([*SUITES, *CASES, GROWTH]))
     parser.add_argument("--runs", type=int, default=3, help="how often each side runs (default: 3)")
@@ -42,16 +43,22 @@ def main() -> int:
     oracle.check()
     results: list[Result] = []
     grown: list[Series] = []
+    failed = False
     machine = machine_card()
     print(" · ".join(f"{key} {value}" for key, value in machine.items()))
     for name in options.cases or [*SUITES, *CASES, GROWTH]:
         with tempfile.TemporaryDirectory(prefix="pydib-bench-", dir="/dev/shm" if name == GROWTH else None) as place:
-            if name == GROWTH:
-                grown = growth(Path(place), options.runs, largest_gb=options.largest)
-                print(growth_table(grown), flush=True)
+            try:
+                if name == GROWTH:
+                    grown = growth(Path(place), options.runs, largest_gb=options.largest)
+                    print(growth_table(grown), flush=True)
+                    continue
+                new = (SUITES[name](Path(place), options.runs) if name in SUITES
+                       else [CASES[name](Path(place), options.runs)])
+            except (Failed, OSError, subprocess.CalledProcessError) as problem:
+                print(f"benchmarks: {name}: {problem}", file=sys.stderr)
+                failed = True
                 continue
-            new = (SUITES[name](Path(place), options.runs) if name in SUITES
-                   else [CASES[name](Path(place), options.runs)])
         print(table(new) if not results else "\n".join(table(new).splitlines()[1:]), flush=True)
         results += new
     if options.json:
@@ -61,7 +68,7 @@ def main() -> int:
     if options.write:
         for path in (HERE / "README.md", HERE.parent / "README.md"):
             write_between_marks(markdown(results, machine, growth_table(grown) if grown else ""), path)
-    return 0 if all(one.met for one in (*results, *grown)) else 1
+    return 0 if not failed and all(one.met for one in (*results, *grown)) else 1
 
 
 if __name__ == "__main__":

@@ -17,6 +17,10 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 """Between these `python -m benchmarks --write` puts the table."""
 
 
+class Failed(Exception):
+    """A command that was to be timed has failed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Side:
     """One of the two: its name, command and environment; `before` is called, untimed, ahead of each run."""
@@ -63,7 +67,7 @@ def timed(side: Side) -> float:
     """Seconds of one run.
 
     Raises:
-        SystemExit: the command failed; the end of its output is told.
+        Failed: the command failed; the end of its output is told.
     """
     side.before()
     begun = time.monotonic()
@@ -72,7 +76,7 @@ def timed(side: Side) -> float:
     seconds = time.monotonic() - begun
     if done.returncode:
         tail = done.stdout.decode(errors="replace").splitlines()[-25:]
-        raise SystemExit(f"benchmarks: {side.name} ended with {done.returncode}\n" + "\n".join(tail))
+        raise Failed(f"{side.name} ended with {done.returncode}\n" + "\n".join(tail))
     return seconds
 
 
