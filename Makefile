@@ -32,9 +32,9 @@ lint: setup ## style, types, and shell scripts
 	@bash .ci/shellcheck
 	$(BIN)/pydib lint elements
 
-bench: setup ## measure pydib beside DIB, in one run
+bench: setup ## measure pydib beside DIB, in one run; OPTIONS=--write puts the table into the pages
 	mkdir -p dist
-	$(PYTHON) -m benchmarks --json dist/benchmarks.json --html dist/benchmarks.html
+	$(PYTHON) -m benchmarks --json dist/benchmarks.json --html dist/benchmarks.html $(OPTIONS)
 
 clean: ## remove what these commands made here
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache dist image.qcow2 image.d .coverage*
