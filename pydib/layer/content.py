@@ -23,6 +23,8 @@ _KERNELS_OWN = ("origin", "impure", "nlink", "uuid", "upper")
 """Overlay's notes to itself; they say nothing about the tree."""
 _MARK = ("trusted.overlay.", "user.overlay.")
 _ALL_AT_ONCE = 64
+_ONE_READ = 1 << 18
+"""Files with fewer bytes are read at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,8 @@ def content_of(upper: Path, window: Window) -> Content:
     files = size = 0
     for item, digest in _summed(_items(upper)):
         linked_before = _is_linked(item.info) and _identity(item.info) in first_name
-        for part in _facts(item, window, digest, first_name):
-            total.update(b"%d:" % len(part) + part)
-        total.update(b"\n")
+        parts = _facts(item, window, digest, first_name)
+        total.update(b"".join([b"%d:%b" % (len(part), part) for part in parts]) + b"\n")
         signature.update(_line(item.name, item.info))
         files += 1
         size += 0 if linked_before else item.info.st_blocks * 512
@@ -146,19 +147,24 @@ def _sums(items: list[_Item], linked: dict[tuple[int, int], bytes]) -> list[tupl
     for item in items:
         digest = linked.get(_identity(item.info), b"")
         if not digest and stat.S_ISREG(item.info.st_mode) and item.info.st_size:
-            digest = _sum(item.path)
+            digest = _sum(item.path, item.info.st_size)
             if _is_linked(item.info):
                 linked[_identity(item.info)] = digest
         found.append((item, digest))
     return found
 
 
-def _sum(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as stream:
-        data = stream.read(1 << 18)
-        if len(data) < 1 << 18:
+def _sum(path: str, size: int) -> bytes:
+    """`size` is what the file had a moment ago: a small one that has not grown takes one read."""
+    if size < _ONE_READ:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            data = os.read(descriptor, size + 1)
+        finally:
+            os.close(descriptor)
+        if len(data) == size:
             return hashlib.sha256(data).digest()
-        stream.seek(0)
+    with open(path, "rb", buffering=0) as stream:
         return hashlib.file_digest(stream, "sha256").digest()
 
 

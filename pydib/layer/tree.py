@@ -263,6 +263,8 @@ class Tree:
         """Names that are hard links of a file that was written to, but lie in lower layers, come up beside it: within
         one overlay the kernel knows that they belong together, the next one would not."""
         assert self._work is not None
+        if self.state == keys.EMPTY:
+            return  # nothing lies in lower layers
         waiting = set()
         for folder, _, names in os.walk(self._work.upper):
             for name in names:
