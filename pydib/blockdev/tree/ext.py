@@ -5,7 +5,8 @@ not keep is put right afterwards with debugfs: the root folder's owner, mode and
 were changed, to the nanosecond and beyond 2038 (but for paths with a line break, whose times are kept to the second).
 
 A filesystem that is made for a moment tells nothing of the build's own times: no file was changed after that moment,
-and all others of its times are that moment. (mke2fs takes a tree in the order of names, so the rest follows from it.)
+and all others of its times are that moment (inodes.py). (mke2fs takes a tree in the order of names, so the rest follows
+from it.)
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from types import MappingProxyType
 from pydib.blockdev.filesystem import made_at, mkfs_command, with_extended
 from pydib.blockdev.nodes import Mkfs
 from pydib.blockdev.table import Extent
+from pydib.blockdev.tree.inodes import read_told, set_times
 from pydib.errors import BlockDeviceError, CommandFailed
 from pydib.host.command import run
 from pydib.sizes import KIB
@@ -29,9 +31,8 @@ _FULL = ("Could not allocate", "No free space", "No space left")
 _NANOSECONDS = 1_000_000_000
 _SMALL_INODE = "128"
 _BREAKS = {"\n", "\r"}
-_ROOT_INODE, _FIRST_INODE = 2, 11
-_INODES = re.compile(r"^Inode count: +(\d+)$", re.MULTILINE)
-_FREE = re.compile(r"^  Free inodes: (.*)$", re.MULTILINE)
+_IN_ONE_WORD = 2**31 * _NANOSECONDS
+"""Times from then on (2038) take the second word of an inode's time."""
 _NOTHING_WRITTEN = "ssv kbytes_written 0"
 """How much was written so far says how the tools went about it."""
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -63,7 +64,8 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
     filesystem = f"{image}?offset={extent.offset_bytes}"
     lines: list[Iterable[str]] = []
     if moment is not None:
-        lines += [[_NOTHING_WRITTEN], inode_times(run("dumpe2fs", filesystem), moment)]
+        set_times(image, extent.offset_bytes, read_told(run("dumpe2fs", filesystem)), moment)
+        lines.append([_NOTHING_WRITTEN])
     if tree is not None:
         lines.append(corrections(tree, nanoseconds=_SMALL_INODE not in options, moment=moment))
     if lines:
@@ -77,23 +79,6 @@ def _age_odd_names(tree: Path, moment: int) -> None:
             path = os.path.join(folder, name)
             if _BREAKS & set(path) and os.lstat(path).st_mtime_ns > moment * _NANOSECONDS:
                 os.utime(path, (moment, moment), follow_symlinks=False)
-
-
-def inode_times(told: str, moment: int) -> Iterator[str]:
-    """Lines for debugfs: `moment` as the time of the last access, and of the last change of the inode, of all inodes.
-
-    Args:
-        told: what dumpe2fs prints of the filesystem; it names the inodes that are free.
-    """
-    count = int(_INODES.search(told)[1])  # type: ignore[index]
-    free = [tuple(map(int, (part.partition("-")[0], part.rpartition("-")[2])))
-            for line in _FREE.findall(told) for part in line.split(", ") if part.strip()]
-    begin = _ROOT_INODE
-    for first, last in [*sorted(free), (count + 1, count)]:
-        for number in range(begin, first):
-            if number == _ROOT_INODE or number >= _FIRST_INODE:
-                yield from (f"sif <{number}> {field} @{moment}" for field in ("atime", "ctime"))
-        begin = last + 1
 
 
 def _correct(node: Mkfs, filesystem: str, lines: Iterable[str], *, env: Mapping[str, str] = NOTHING) -> None:
@@ -173,7 +158,8 @@ class _Times:
         """One file. The last access is kept to the second: most files have been read during the build, and nobody asks
         when exactly."""
         if self._latest is not None and found.st_mtime_ns > self._latest:
-            yield f'sif "{_quoted(path)}" mtime @{self._moment}'
+            if found.st_mtime_ns >= _IN_ONE_WORD:  # the others have it already: see inodes.py
+                yield f'sif "{_quoted(path)}" mtime @{self._moment}'
         elif self._nanoseconds:
             yield from _second_word(path, "mtime", found.st_mtime_ns)
         if self._latest is None and self._nanoseconds:
