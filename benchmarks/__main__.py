@@ -36,6 +36,8 @@ def main() -> int:
                         help="put the table into benchmarks/README.md and README.md")
     options = parser.parse_args()
     unknown = set(options.cases) - set(CASES) - set(SUITES) - {GROWTH}
+    if options.runs < 1:
+        parser.error("--runs is a number of 1 or more")
     if not 0.2 <= options.largest <= 8:
         parser.error("--largest is a number of GB from 0.2 to 8")
     if unknown:

@@ -21,14 +21,21 @@ import yaml
 
 from benchmarks import oracle
 from benchmarks.assembly import to_qcow2, tools
+from benchmarks.harness import Failed
 from pydib.sizes import KIB, image_size_kib
 
 RELEASE = "bookworm"
 
 
 def packages_of(image: Path) -> list[str]:
-    """Names of the packages in an image that was built with the element `manifests`, from the copy beside it."""
-    manifest = next(image.with_name(f"{image.name}.d").glob("dib-manifests/dib-manifest-dpkg-*"))
+    """Names of the packages in an image that was built with the element `manifests`, from the copy beside it.
+
+    Raises:
+        Failed: there is no such copy.
+    """
+    manifest = next(image.with_name(f"{image.name}.d").glob("dib-manifests/dib-manifest-dpkg-*"), None)
+    if manifest is None:
+        raise Failed(f"no list of packages lies in {image}.d; build with the element manifests")
     return [entry["package"] for entry in json.loads(manifest.read_text())["packages"]]
 
 
@@ -72,7 +79,11 @@ def by_vmdb2(folder: Path, packages: Sequence[str], archives: Path) -> None:
     spec = folder / "spec.yaml"
     spec.write_text(yaml.safe_dump({"steps": steps}))
     command = ["vmdb2", "--image", raw, "--log", str(folder / "log"), str(spec)]
-    subprocess.run(oracle.with_partitions(command), check=True)
+    try:
+        subprocess.run(oracle.with_partitions(command), check=True)
+    except subprocess.CalledProcessError:
+        subprocess.run(oracle.with_partitions(["kpartx", "-d", raw]), check=False)  # vmdb2 leaves the loop device
+        raise
     to_qcow2(Path(raw), folder / "disk.qcow2")
 
 

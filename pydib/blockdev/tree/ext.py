@@ -64,12 +64,20 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
     filesystem = f"{image}?offset={extent.offset_bytes}"
     lines: list[Iterable[str]] = []
     if moment is not None:
-        set_times(image, extent.offset_bytes, read_told(run("dumpe2fs", filesystem)), moment)
+        _set_times(node, image, extent, run("dumpe2fs", filesystem), moment)
         lines.append([_NOTHING_WRITTEN])
     if tree is not None:
         lines.append(corrections(tree, nanoseconds=_SMALL_INODE not in options, moment=moment))
     if lines:
         _correct(node, filesystem, chain.from_iterable(lines), env=made_at(moment))
+
+
+def _set_times(node: Mkfs, image: Path, extent: Extent, told: str, moment: int) -> None:
+    try:
+        set_times(image, extent.offset_bytes, read_told(told), moment)
+    except (OSError, ValueError) as problem:
+        raise BlockDeviceError(f"the times in the filesystem {node.name} could not be set: {problem}", where=node.where,
+                               hint="build with --assemble device") from None
 
 
 def _age_odd_names(tree: Path, moment: int) -> None:

@@ -18,13 +18,13 @@ from uuid import UUID
 
 from crc32c import crc32c
 
-ROOT_INODE, FIRST_INODE = 2, 11
+_ROOT_INODE, _FIRST_INODE = 2, 11
 """The root folder, and the first inode that is not the filesystem's own."""
 _FACT = r"^{}:[ \t]+(.*)$"
 _TABLE = re.compile(r"^  Inode table at (\d+)-", re.MULTILINE)
 _FREE = re.compile(r"^  Free inodes: (.*)$", re.MULTILINE)
-_TIMES = struct.Struct("<8xiii")
-"""Last access, change of the inode, change of the content."""
+_TIMES, _TIMES_AT = struct.Struct("<IIi"), 8
+"""Last access, change of the inode, change of the content; and where they begin in an inode."""
 _ALL_ONES = 0xFFFFFFFF
 _GENERATION, _LOW, _EXTRA, _HIGH = 100, 124, 128, 130
 """Where they are in an inode: its generation, the halves of its checksum, and the size of what is behind byte 128."""
@@ -54,7 +54,11 @@ class Told:
 
 
 def read_told(text: str) -> Told:
-    """What is to be known of a filesystem, from the output of dumpe2fs in English."""
+    """What is to be known of a filesystem, from the output of dumpe2fs in English.
+
+    Raises:
+        ValueError: something of it is not there.
+    """
     def fact(name: str) -> str:
         found = re.search(_FACT.format(re.escape(name)), text, re.MULTILINE)
         return found[1] if found else ""
@@ -111,11 +115,10 @@ def _set_in(inodes: bytearray, first: int, told: Told, moment: int) -> None:
     checksum = _checksum(told.seed, told.inode_bytes) if told.seed is not None else None
     for place in range(0, len(inodes), told.inode_bytes):
         number = first + place // told.inode_bytes
-        if number != ROOT_INODE and number < FIRST_INODE:
+        if number != _ROOT_INODE and number < _FIRST_INODE:
             continue
-        changed = _TIMES.unpack_from(inodes, place)[2]
-        low = moment & _ALL_ONES
-        struct.pack_into("<III", inodes, place + 8, low, low, low if changed > moment else changed & _ALL_ONES)
+        _, _, changed = _TIMES.unpack_from(inodes, place + _TIMES_AT)
+        _TIMES.pack_into(inodes, place + _TIMES_AT, moment & _ALL_ONES, moment & _ALL_ONES, min(changed, moment))
         if checksum is not None:
             checksum(inodes, place, number)
 
