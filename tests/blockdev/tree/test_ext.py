@@ -78,6 +78,22 @@ def test_a_filesystem_made_for_a_moment_is_the_same_again(tmp_path: Path) -> Non
     assert run("e2fsck", "-fn", f"{image}?offset={9 * MIB}")
 
 
+def test_times_that_cannot_be_set_are_one_message(tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    for told in ("dumpe2fs of another language", run_of_dumpe2fs(tmp_path)):
+        with pytest.raises(BlockDeviceError, match="times in the filesystem mkfs_root could not be set") as caught:
+            ext._set_times(NODE, image, AT_9_MIB, told, 5)
+        assert "--assemble device" in caught.value.hint
+
+
+def run_of_dumpe2fs(place: Path) -> str:
+    """What it says of a filesystem whose file is not there any more."""
+    with (place / "other.raw").open("wb") as file:
+        file.truncate(40 * MIB)
+    make_ext(NODE, place / "other.raw", AT_9_MIB, [], None)
+    return run("dumpe2fs", f"{place}/other.raw?offset={9 * MIB}")
+
+
 def test_what_debugfs_does_not_do_is_an_error_although_it_ends_well(tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
     with image.open("wb") as file:
