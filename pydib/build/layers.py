@@ -26,6 +26,7 @@ from pydib.host import machine
 from pydib.host.attached import AttachedLauncher
 from pydib.host.renames import RenameWatch
 from pydib.host.script import Ended, Job, Launcher, strays
+from pydib.host.unsynced import Unsynced
 from pydib.layer import explain, keys
 from pydib.layer.lookup import Found, Limits, look_up
 from pydib.layer.records import BuildRecord, Outcome, Ran
@@ -62,7 +63,7 @@ class Layers:
         stack.callback(self._tree.close)
         if machine.in_user_namespace() and (problem := RenameWatch(self._tree.sees_rename).begin()):
             raise StoreUnusable(problem, hint="build with --no-cache, or as root")
-        self._tree.open()
+        self._open_tree(launcher)
         self._stack, self._begun = stack, clock.since_1970()
         self._at = self._tree.state
         self._limits = Limits(now=self._begun, max_age=self._recipe.max_age_seconds, offline=self._recipe.offline)
@@ -77,6 +78,16 @@ class Layers:
         self._rebuilding = ""
         self._stopped_told = self.skeleton = False
         self._earlier: dict[str, list[Outcome]] | None = None
+
+    def _open_tree(self, launcher: Launcher) -> None:
+        """As long as nothing lies below the changes they are made in a plain directory, but only if no script waits for
+        the disk there: an overlay does not."""
+        unsynced = Unsynced()
+
+        def tell_plain(plain: bool) -> None:
+            launcher.unsynced = unsynced if plain else None
+
+        self._tree.open(tell_plain=None if unsynced.begin() else tell_plain)
 
     # between scripts
 

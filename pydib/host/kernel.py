@@ -73,16 +73,16 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
-def seccomp_listener(call: int, program: bytes) -> int:
-    """seccomp(2) with SECCOMP_FILTER_FLAG_NEW_LISTENER: put the calling thread, and all that it starts, under the
-    filter `program`; gives the descriptor to receive notifications from.
+def seccomp(call: int, program: bytes, *, listener: bool) -> int:
+    """seccomp(2): put the calling thread, and all that it starts, under the filter `program`; gives the descriptor to
+    receive notifications from, when `listener` asks for one, else 0.
 
     Args:
         call: the number of seccomp(2) on this machine.
     """
     wanted = _Program(length=len(program) // 8, instructions=program)
-    return _number(_libc.syscall(call, _SECCOMP_SET_MODE_FILTER, _SECCOMP_FILTER_FLAG_NEW_LISTENER,
-                                 ctypes.byref(wanted)))
+    return _number(_libc.syscall(call, _SECCOMP_SET_MODE_FILTER,
+                                 _SECCOMP_FILTER_FLAG_NEW_LISTENER if listener else 0, ctypes.byref(wanted)))
 
 
 def pivot_root(new_root: Path, put_old: Path) -> None:

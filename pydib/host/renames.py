@@ -20,12 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydib.host import kernel
+from pydib.host import kernel, seccomp
 
-_LOAD, _IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _NOTIFY = 0x7FFF0000, 0x7FC00000
-_ARCHITECTURE, _NUMBER = 4, 0
-"""Where `struct seccomp_data` has the audit architecture and the number of the system call."""
 _RECEIVE, _SEND = 0xC0502100, 0xC0182101
 _NOTIFICATION, _ANSWER = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI")
 _CONTINUE = 1
@@ -43,19 +39,24 @@ class _Calls:
     renameat: int
     renameat2: int
 
+    def numbers(self) -> list[int]:
+        """All that there are."""
+        return [number for number in (self.rename, self.renameat, self.renameat2) if number is not None]
 
-_X32 = 0x40000000
+
 UNKNOWN = Path("/a directory that could not be told")
-_KINDS: dict[str, tuple[int, dict[int, tuple[_Calls, ...]]]] = {
-    "x86_64": (317, {
-        0xC000003E: (_Calls(rename=82, renameat=264, renameat2=316),
-                     _Calls(rename=_X32 | 82, renameat=_X32 | 264, renameat2=_X32 | 316)),
-        0x40000003: (_Calls(rename=38, renameat=302, renameat2=353),)}),
-    "aarch64": (277, {
-        0xC00000B7: (_Calls(rename=None, renameat=38, renameat2=276),),
-        0x40000028: (_Calls(rename=38, renameat=329, renameat2=382),)}),
+_KINDS: dict[str, dict[int, tuple[_Calls, ...]]] = {
+    "x86_64": {
+        seccomp.X86_64: (_Calls(rename=82, renameat=264, renameat2=316),
+                         _Calls(rename=seccomp.X32 | 82, renameat=seccomp.X32 | 264, renameat2=seccomp.X32 | 316)),
+        seccomp.I386: (_Calls(rename=38, renameat=302, renameat2=353),)},
+    "aarch64": {
+        seccomp.AARCH64: (_Calls(rename=None, renameat=38, renameat2=276),),
+        seccomp.ARM: (_Calls(rename=38, renameat=329, renameat2=382),)},
 }
-"""By machine: the number of seccomp(2), and by audit architecture (linux/audit.h) the calls to look at."""
+"""By machine and kind of program: the calls to look at."""
+CALLS: seccomp.Calls = {machine: {kind: [number for one in calls for number in one.numbers()]
+                                  for kind, calls in kinds.items()} for machine, kinds in _KINDS.items()}
 
 
 class RenameWatch:
@@ -72,15 +73,13 @@ class RenameWatch:
 
     def begin(self) -> str:
         """Begin; gives why it cannot be, or an empty text."""
-        if platform.machine() not in _KINDS:
-            return f"renames cannot be watched on {platform.machine()}"
-        call, self._kinds = _KINDS[platform.machine()]
+        self._kinds = _KINDS.get(platform.machine(), {})
         threading.Thread(target=self._watch, name="renames", daemon=True).start()  # not filtered: it is older
         self._listener = -1
         try:
-            self._listener = kernel.seccomp_listener(call, _filter(self._kinds))
-        except OSError as error:
-            return f"renames cannot be watched: {error.strerror}"
+            self._listener = seccomp.begin(CALLS, seccomp.NOTIFY)
+        except (OSError, NotImplementedError) as error:
+            return f"renames cannot be watched: {getattr(error, 'strerror', None) or error}"
         finally:
             self._started.set()
         return ""
@@ -120,21 +119,6 @@ class RenameWatch:
                 path = UNKNOWN
             if path is not None:
                 self._concerns(path)
-
-
-def _filter(kinds: dict[int, tuple[_Calls, ...]]) -> bytes:
-    """A classic BPF program that has the calls of `kinds` told, and lets all pass."""
-    program = [(_LOAD, 0, 0, _ARCHITECTURE)]
-    for architecture, calls in kinds.items():
-        numbers = [number for one in calls for number in (one.rename, one.renameat, one.renameat2)
-                   if number is not None]
-        program.append((_IF_EQUAL, 0, len(numbers) * 2 + 2, architecture))
-        program.append((_LOAD, 0, 0, _NUMBER))
-        for number in numbers:
-            program += [(_IF_EQUAL, 0, 1, number), (_RETURN, 0, 0, _NOTIFY)]
-        program.append((_RETURN, 0, 0, _ALLOW))
-    program.append((_RETURN, 0, 0, _ALLOW))
-    return b"".join(struct.pack("=HBBI", *line) for line in program)
 
 
 def _operands(kinds: tuple[_Calls, ...], call: int, arguments: list[int]) -> list[tuple[int, int]]:

@@ -16,6 +16,7 @@ import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -73,6 +74,8 @@ class Launcher:
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._rest = b""
+        self.unsynced: Callable[[Callable[[], int]], int] | None = None
+        """Starts a job so that it does not wait for the disk; None when it is to be started as any other."""
 
     def __enter__(self) -> Launcher:
         _keep_descriptors_to_ourselves()
@@ -98,7 +101,7 @@ class Launcher:
         begun, network = clock.monotonic(), costs.network_bytes()
         capture_read, capture_write = os.pipe() if job.capture else (-1, -1)
         try:
-            pid = _spawn(job, self._write_end, capture_write)
+            pid = self._start(partial(_spawn, job, self._write_end, capture_write))
         except OSError as error:
             if job.capture:
                 os.close(capture_read)
@@ -123,6 +126,9 @@ class Launcher:
         return Ended(code=_shell_code(status), seconds=clock.monotonic() - begun, user_seconds=usage.ru_utime,
                      system_seconds=usage.ru_stime, captured=captured, peak_bytes=costs.peak_of(usage),
                      written_bytes=written, network_bytes=_difference(network, costs.network_bytes()))
+
+    def _start(self, spawn: Callable[[], int]) -> int:
+        return self.unsynced(spawn) if self.unsynced else spawn()
 
     def _never_ran(self, job: Job, error: OSError, begun: float) -> Ended:
         """What a shell says and does when a program cannot be started (C-098)."""
@@ -214,7 +220,8 @@ def _spawn(job: Job, output: int, capture: int) -> int:
     """Start the job; gives its process id.
 
     posix_spawn is several times faster than fork for a process of Python's size, but knows neither chroot nor chdir:
-    we go there ourselves, start the job, and come back. Nothing else runs meanwhile: the engine has one thread.
+    we go there ourselves, start the job, and come back. Nothing else of the engine runs meanwhile, in whichever thread
+    this is.
 
     Raises:
         OSError: it cannot be started.

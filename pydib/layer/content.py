@@ -22,6 +22,7 @@ WHEN_IT_RAN = "now"
 _KERNELS_OWN = ("origin", "impure", "nlink", "uuid", "upper")
 """Overlay's notes to itself; they say nothing about the tree."""
 _MARK = ("trusted.overlay.", "user.overlay.")
+_SHOWN_MARK = b"overlay."
 _ALL_AT_ONCE = 64
 _ONE_READ = 1 << 18
 """Files with fewer bytes are read at once."""
@@ -42,12 +43,15 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What a layer holds. `signature` changes when anything in it is touched; `size_bytes` is what it takes on disk."""
+    """What a layer holds. `signature` changes when anything in it is touched; `size_bytes` is what it takes on disk;
+    `marked` is the first file in it that overlayfs reads as a note of its own (nothing of the kernel's, which see
+    _KERNELS_OWN), and empty when there is none."""
 
     digest: str
     signature: str
     files: int
     size_bytes: int
+    marked: str
 
 
 @dataclass(frozen=True)
@@ -66,14 +70,19 @@ def content_of(upper: Path, window: Window) -> Content:
     total, signature = hashlib.sha256(), hashlib.sha256()
     first_name: dict[tuple[int, int], bytes] = {}
     files = size = 0
+    marked = ""
     for item, digest in _summed(_items(upper)):
         linked_before = _is_linked(item.info) and _identity(item.info) in first_name
-        parts = _facts(item, window, digest, first_name)
+        noted = [] if is_whiteout(item.info) else attributes(item.path)
+        if not marked and (is_whiteout(item.info) or any(name.startswith(_SHOWN_MARK) for name, _ in noted)):
+            marked = os.fsdecode(item.name) or "."
+        parts = (*_facts(item, window, digest, first_name), *(b"%b=%b" % pair for pair in noted))
         total.update(b"".join([b"%d:%b" % (len(part), part) for part in parts]) + b"\n")
         signature.update(_line(item.name, item.info))
         files += 1
         size += 0 if linked_before else item.info.st_blocks * 512
-    return Content(digest=total.hexdigest(), signature=signature.hexdigest(), files=files, size_bytes=size)
+    return Content(digest=total.hexdigest(), signature=signature.hexdigest(), files=files, size_bytes=size,
+                   marked=marked)
 
 
 def signature_of(upper: Path) -> str:
@@ -192,7 +201,6 @@ def _facts(item: _Item, window: Window, digest: bytes, first_name: dict[tuple[in
         yield os.fsencode(os.readlink(item.path))
     elif stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode):
         yield b"%d" % info.st_rdev
-    yield from (b"%b=%b" % pair for pair in attributes(item.path))
 
 
 def is_whiteout(info: os.stat_result) -> bool:
@@ -207,6 +215,6 @@ def attributes(path: str | Path) -> list[tuple[bytes, bytes]]:
         mark = next((prefix for prefix in _MARK if name.startswith(prefix)), "")
         if mark and name[len(mark):] in _KERNELS_OWN:
             continue
-        shown = "overlay." + name[len(mark):] if mark else name
-        found.append((os.fsencode(shown), os.getxattr(path, name, follow_symlinks=False)))
+        shown = _SHOWN_MARK + os.fsencode(name[len(mark):]) if mark else os.fsencode(name)
+        found.append((shown, os.getxattr(path, name, follow_symlinks=False)))
     return sorted(found)

@@ -57,12 +57,15 @@ class Tree:
         self.place = place
         self.mounts = ScriptMounts(place, parking, fold, [*private, store.folder])
         self._objection = objection
+        self._tell_plain: Callable[[bool], None] | None = None
         self._carried = Carried(store.pool, store.layers) if in_user_namespace() else None
         self._work: Work | None = None
         self._begun_ns = self._written_ns = 0
         self._with_skeleton = False
         self._shown: tuple[Path, tuple[Path, ...]] | None = None
         """The upper directory and the lower ones, topmost first, as long as layers are mounted."""
+        self._plain = False
+        """Whether nothing lies below the changes, and so their directory itself is mounted: it is faster."""
         self.state = keys.EMPTY
         self.stopped = ""
         """Why no more layers are taken; empty as long as they are."""
@@ -71,8 +74,14 @@ class Tree:
 
     # where the tree stands
 
-    def open(self) -> None:
-        """Mount an empty tree."""
+    def open(self, *, tell_plain: Callable[[bool], None] | None = None) -> None:
+        """Mount an empty tree.
+
+        Args:
+            tell_plain: told, whenever the tree is mounted, whether what scripts change is a plain directory of the
+                disk. Without it, it never is.
+        """
+        self._tell_plain = tell_plain
         self._mount(keys.EMPTY, skeleton=False)
 
     def close(self) -> None:
@@ -88,6 +97,7 @@ class Tree:
         move_mount(self.place, place)
         self.place = self.mounts.place = place
         self.stopped = self.stopped or "the tree has moved"
+        self._set_plain(False)
 
     def sees_rename(self, path: Path) -> None:
         """The directory `path` is about to be renamed. May be called by any thread.
@@ -138,7 +148,7 @@ class Tree:
         """
         if not self.stopped:
             self.stopped = why
-            if self._carried is not None and self._work is not None:
+            if self._carried is not None and self._work is not None and not self._plain:
                 self.become_plain(with_changes=True)
         return self.state
 
@@ -213,6 +223,10 @@ class Tree:
                     self._mount_again()
                     return self.stop(why)
                 content = content_of(self._work.upper, Window(begun_ns=self._begun_ns, ended_ns=ended_ns))
+                if content.marked and self._plain:
+                    self._mount_again()
+                    return self.stop(f"/{content.marked}, which {author.name} made, means to overlayfs that something "
+                                     "is gone")
                 taken = self._store.take(self._work, self._new_state(
                     content.digest, left, author, upper="u", signature=content.signature,
                     window=(self._begun_ns, ended_ns), files=content.files, size_bytes=content.size_bytes))
@@ -230,7 +244,7 @@ class Tree:
         (self._work.folder / "w").mkdir()
         lowers = self._lowers(self.state)
         self._carry(self._work, lowers)
-        self._mount_overlay(lowers, self._work)
+        self._show(lowers, self._work)
 
     def _new_state(self, content: str, left: tuple[LeftMount, ...], author: Author, **more: object) -> State:
         name = keys.state_id(self.state, content, [asdict(one) for one in left])
@@ -294,7 +308,7 @@ class Tree:
         if skeleton:
             self._make_place(work, lowers)
         self._root_before = looks(work.upper)
-        self._mount_overlay(lowers, work)
+        self._show(lowers, work)
         self._begun_ns = clock.after(self._written_ns)
         self._work, self.state, self._with_skeleton = work, state, skeleton
 
@@ -303,8 +317,17 @@ class Tree:
             self._carried.put(work.upper, lowers)
             self._written_ns = clock.since_1970_ns()
 
-    def _mount_overlay(self, lowers: Sequence[str], work: Work) -> None:
+    def _set_plain(self, plain: bool) -> None:
+        self._plain = plain
+        if self._tell_plain is not None:
+            self._tell_plain(plain)
+
+    def _show(self, lowers: Sequence[str], work: Work) -> None:
         self._shown = (work.upper, tuple(self._store.layers / name for name in lowers))
+        self._set_plain(self._tell_plain is not None and list(lowers) == [BASE] and not work.place.exists())
+        if self._plain:
+            mount(work.upper, self.place, options="bind")
+            return
         upper, scratch = work.names
         place = [work.place_name] if work.place.exists() else []
         mount_overlay(self.place, base=self._store.layers, lowers=[*place, *lowers], upper=upper, work=scratch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import subprocess
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pydib.host.unsynced import CALLS
 from pydib.layer.store import Store
 from tests.machine.conftest import left_in_the_kernel
 from tests.machine.layered import LayeredBuilder, described
@@ -326,6 +328,31 @@ def test_in_device_mode_all_before_the_device_is_reused(project: LayeredBuilder)
     assert "finalise.d/50-on-device" in project.reasons
     project.script("second", "install.d/40-last", HEAD + "echo LAST >/etc/last\n")
     assert sorted(project.build()) == sorted([*always, *from_script("install.d/40-last")])
+
+
+FSYNC = next(iter(CALLS.get(platform.machine(), {0: (0,)}).values()))[0]
+SYNC = f"sync() {{ perl -e 'exit(syscall({FSYNC}, 77) == 0 ? 0 : 1)' && echo nobody waits || echo waits; }}\n"
+
+
+@pytest.mark.skipif(platform.machine() not in CALLS, reason=f"sync calls are not known on {platform.machine()}")
+@pytest.mark.parametrize("layers", [True, False], ids=["layers", "none from the first script on"])
+def test_only_what_comes_before_the_first_layer_passes_over_sync(layered: LayeredBuilder, layers: bool) -> None:
+    """There the changes are made in a plain directory; later an overlay does not wait, and a disk has to."""
+    hole = "" if layers else "mknod $TARGET_ROOT/hole c 0 0\n"
+    layered.options = ["-t", "raw", "--assemble", "device"]
+    layered.script("first", "root.d/01-first", HEAD + SYNC + "stat -f -c %T $TARGET_ROOT; sync\n" + hole)
+    layered.script("second", "root.d/90-last", HEAD + SYNC + "stat -f -c %T $TARGET_ROOT; sync\n")
+    layered.script("second", "finalise.d/50-x", HEAD + "true\n")
+    layered.script("second", "block-device.d/50-x", HEAD + SYNC + "sync\n")
+    layered.build()
+    told = [line.rpartition("| ")[2] for line in layered.log.splitlines()]
+    waits = [line for line in told if line in ("waits", "nobody waits")]
+    assert waits[0] == "nobody waits"
+    assert waits[-1] == "waits"
+    assert (waits[1] == "waits") == layers
+    assert ("overlayfs" in told) == layers
+    if not layers:
+        assert "/hole, which root.d/01-first made, means to overlayfs that something is gone" in layered.log
 
 
 def test_a_mended_script_is_where_the_build_goes_on(project: LayeredBuilder) -> None:
