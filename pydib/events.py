@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ from typing import Any
 class Event:
     """Something that happened."""
 
-    def as_json(self) -> dict[str, Any]:
+    def records(self) -> Iterator[dict[str, Any]]:
         """The event as a flat map with its name under `event`, for `--events FILE`."""
-        return {"event": type(self).__name__, **asdict(self)}
+        yield {"event": type(self).__name__, **asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,15 @@ class Warned(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Output(Event):
-    """One line that a script or a program printed, without its line end. Bytes that are not UTF-8 are kept as
+    """Lines that a script printed, one after another, without their ends. Bytes that are not UTF-8 are kept as
     surrogate escapes."""
 
-    text: str
+    lines: tuple[str, ...]
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One for each line, which is under `text`."""
+        for line in self.lines:
+            yield {"event": "Output", "text": line}
 
 
 @dataclass(frozen=True, kw_only=True)

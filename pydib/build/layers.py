@@ -246,7 +246,7 @@ class Layers:
         self.ready()
         run, sourced = self._run, self._sourced
         self._report(events.Note(text=f"A shell, in the environment of {script}"))
-        with AttachedLauncher(lambda line: self._report(events.Note(text=line))) as launcher:
+        with AttachedLauncher(lambda lines: self._report(events.Note(text=lines[0]))) as launcher:
             launcher.run(Job(argv=["bash"], env=sourced.env, cwd=sourced.cwd, root=run.root))
         raise ShellEnded(f"the shell at {script} has ended; nothing of it is kept")
 

@@ -81,12 +81,14 @@ def _to_stderr(event: Event) -> None:
     match event:
         case PhaseStarted():
             return
-        case Note() | Output():
+        case Note():
             lines = [PREFIX + event.text]
+        case Output():
+            lines = [PREFIX + line for line in event.lines]
         case PhaseFinished():
             wrong, right = f"{PREFIX}Target: {event.phase}.d", f"{PREFIX}Target: {event.phase}"
             lines = [right if line == wrong else line for line in lines_of(event)]
         case _:
-            lines = list(lines_of(event))
+            lines = [*lines_of(event)]
     sys.stderr.buffer.write(b"".join(map(as_bytes, lines)))
     sys.stderr.buffer.flush()

@@ -14,7 +14,7 @@ from pydib.host.script import Ended, Job, Launcher
 
 
 class AttachedLauncher(Launcher):
-    """A launcher whose jobs write where we write. `on_line` gets only what the launcher itself has to say."""
+    """A launcher whose jobs write where we write. `on_lines` gets only what the launcher itself has to say."""
 
     def run(self, job: Job) -> Ended:
         """Run `job` to its end."""

@@ -68,11 +68,11 @@ class Launcher:
     """Runs jobs one after another. A context manager, for its pipe.
 
     Args:
-        on_line: gets each line of output without its end, decoded with surrogate escapes.
+        on_lines: gets lines of output without their ends, as many as are there, decoded with surrogate escapes.
     """
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._on_line = on_line
+    def __init__(self, on_lines: Callable[[Sequence[str]], None]) -> None:
+        self._on_lines = on_lines
         self._rest = b""
         self.unsynced: Callable[[Callable[[], int]], int] | None = None
         """Starts a job so that it does not wait for the disk; None when it is to be started as any other."""
@@ -136,7 +136,7 @@ class Launcher:
         why = error.strerror or "unknown error"
         if error.errno == errno.ENOENT and _exists(job):
             why = "its interpreter (the program after #!) does not exist"
-        self._on_line(f"{job.argv[0]}: cannot be run: {why}")
+        self._on_lines([f"{job.argv[0]}: cannot be run: {why}"])
         code = NOT_EXECUTABLE if error.errno == errno.EACCES else NOT_FOUND
         return Ended(code=code, seconds=clock.monotonic() - begun, user_seconds=0.0, system_seconds=0.0)
 
@@ -172,13 +172,22 @@ class Launcher:
             chunk = os.read(self._read_end, _CHUNK)
         except BlockingIOError:
             return False
-        *lines, self._rest = (self._rest + chunk).split(b"\n") if self._rest else chunk.split(b"\n")
+        whole, end, rest = chunk.rpartition(b"\n")
+        if end:
+            self._hand_on(self._rest + whole)
+            self._rest = rest
+        else:
+            self._rest += rest
         if len(self._rest) > _LONGEST_LINE:
-            lines.append(self._rest)
-            self._rest = b""
-        for line in lines:
-            self._on_line(line.decode("utf-8", "surrogateescape"))
+            self._hand_on_rest()
         return True
+
+    def _hand_on(self, text: bytes) -> None:
+        self._on_lines(text.decode("utf-8", "surrogateescape").split("\n"))
+
+    def _hand_on_rest(self) -> None:
+        rest, self._rest = self._rest, b""
+        self._hand_on(rest)
 
     def drain(self) -> None:
         """Hand on all that was written so far, an unfinished last line too."""
@@ -186,8 +195,7 @@ class Launcher:
             if not self._read():
                 break
         if self._rest:
-            line, self._rest = self._rest, b""
-            self._on_line(line.decode("utf-8", "surrogateescape"))
+            self._hand_on_rest()
 
 
 def _difference(before: int | None, after: int | None) -> int | None:

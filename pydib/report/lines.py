@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydib import events
 from pydib.sizes import human_size
@@ -11,15 +11,19 @@ from pydib.sizes import human_size
 PREFIX = "dib-run-parts "
 
 
-def lines_of(event: events.Event) -> Iterator[str]:
+def lines_of(event: events.Event) -> Sequence[str]:
     """The lines that `event` puts into the log."""
+    return event.lines if isinstance(event, events.Output) else tuple(_told(event))
+
+
+def _told(event: events.Event) -> Iterator[str]:
     match event:
         case events.BuildStarted():
             yield f"diskimage-builder version {event.version} (pydib)"
             yield "Building elements: " + " ".join(event.elements)
         case events.ElementsResolved():
             yield "Expanded element dependencies to: " + " ".join(event.elements)
-        case events.Note() | events.Output():
+        case events.Note():
             yield event.text
         case events.Warned():
             yield f"WARNING: {event.text}"

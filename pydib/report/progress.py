@@ -44,7 +44,7 @@ class Progress:
             case events.Warned():
                 self._say("warning", event.text, style="yellow")
             case events.Output():
-                self._tail = [*self._tail[1 - _TAIL:], event.text]
+                self._tail = [*self._tail, *event.lines][-_TAIL:]
             case events.PhaseStarted():
                 self._phase = event.phase
             case events.StepStarted():

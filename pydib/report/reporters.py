@@ -67,23 +67,24 @@ class LineLog:
     def __call__(self, event: events.Event) -> None:
         """Write the lines of `event`."""
         stamp = clock.stamp(clock.now()) + " | " if self._timestamps else ""
-        data = b"".join(as_bytes(stamp + line) for line in lines_of(event))
-        if data:
+        lines = lines_of(event)
+        if lines:
             try:
-                self._stream.write(data)
+                self._stream.write(as_bytes(stamp + f"\n{stamp}".join(lines)))
                 self._stream.flush()
             except BrokenPipeError:
                 self._stream = io.BytesIO()  # the reader went away; the build goes on
 
 
 class JsonLines:
-    """Writes each event as a line of JSON with the time under `time`."""
+    """Writes each event as a line of JSON with the time under `time`; output as one for each line."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
 
     def __call__(self, event: events.Event) -> None:
         """Write `event`."""
-        record = {"time": clock.now().isoformat(), **event.as_json()}
-        self._stream.write(json.dumps(record).encode("ascii") + b"\n")
+        time = clock.now().isoformat()
+        lines = [json.dumps({"time": time, **record}) for record in event.records()]
+        self._stream.write(("\n".join(lines) + "\n").encode("ascii"))
         self._stream.flush()

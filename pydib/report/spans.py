@@ -101,7 +101,8 @@ class Spans:
 
 def read_spans(path: Path) -> Spans:
     """The spans of the events that `--events` wrote to `path`."""
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    with path.open(encoding="utf-8") as lines:
+        records = [record for record in map(json.loads, lines) if record["event"] != events.Output.__name__]
     moments = [datetime.fromisoformat(record.pop("time")).timestamp() for record in records] or [0.0]
     now = moments[:1]
     spans = Spans(lambda: now[0])

@@ -105,7 +105,7 @@ def stop_at(point: str, breaks: Breaks, place: Place, report: Reporter,
         if masked is not None and breaks.secrets and not on_terminal():
             launcher = masked
         else:
-            launcher = stack.enter_context(AttachedLauncher(lambda line: report(Note(text=line))))
+            launcher = stack.enter_context(AttachedLauncher(lambda lines: report(Note(text=lines[0]))))
             if breaks.secrets:
                 report(Note(text=f"what it shows is not masked: {', '.join(breaks.secrets)} can be seen there"))
         code = launcher.run(Job(argv=argv, env=place.env, cwd=place.cwd, root=place.root)).code

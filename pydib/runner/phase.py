@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,16 +120,19 @@ class Tail:
         self.output = []
         self._kept = 0
 
-    def __call__(self, line: str) -> None:
-        """Take one line of a script's output and pass it on."""
-        if "xtrace" in line or "set +o" in line:  # C-182
+    def __call__(self, lines: Sequence[str]) -> None:
+        """Take lines of a script's output and pass them on."""
+        shown = tuple(self._mask.text(line) for line in lines
+                      if not ("xtrace" in line or "set +o" in line))  # C-182
+        if not shown:
             return
-        line = self._mask.text(line)
-        self.lines.append(line)
-        if len(self.output) < KEPT_LINES and self._kept < KEPT_CHARACTERS:
+        self.lines.extend(shown[-TAIL_LINES:])
+        for line in shown[:KEPT_LINES - len(self.output)]:
+            if self._kept >= KEPT_CHARACTERS:
+                break
             self.output.append(line)
             self._kept += len(line)
-        self._report(Output(text=line))
+        self._report(Output(lines=shown))
 
 
 def run_phase(run: PhaseRun, launcher: Launcher, tail: Tail, report: Reporter,

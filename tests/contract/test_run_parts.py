@@ -136,5 +136,5 @@ def our_run(tree: Path, launcher: Launcher, tail: Tail, events: list[object]) ->
     except HookFailed as failed:
         code = failed.exit_code
     started = [event.script.removeprefix("x.d/") for event in events if isinstance(event, ScriptStarted)]
-    output = [event.text for event in events if isinstance(event, Output)]
+    output = [line for event in events if isinstance(event, Output) for line in event.lines]
     return code, started, [line for line in output if not line.startswith(("dib-run-parts", "+")) and "/" not in line]

@@ -60,17 +60,18 @@ def test_log_lines_carry_the_time_only_when_wanted() -> None:
 @pytest.mark.contract("C-182")
 def test_bytes_of_scripts_pass_through_the_log() -> None:
     stream = io.BytesIO()
-    LineLog(stream, timestamps=False)(events.Output(text=b"\xff\x00".decode("utf-8", "surrogateescape")))
+    LineLog(stream, timestamps=False)(events.Output(lines=(b"\xff\x00".decode("utf-8", "surrogateescape"),)))
     assert stream.getvalue() == b"\xff\x00\n"
 
 
 def test_json_lines_hold_every_field_and_the_time() -> None:
     stream = io.BytesIO()
-    JsonLines(stream)(events.Output(text="\udcff odd"))
-    record = json.loads(stream.getvalue())
-    assert record["event"] == "Output"
-    assert record["text"] == "\udcff odd"
-    assert record["time"].endswith("+00:00")
+    JsonLines(stream)(events.Output(lines=("\udcff odd", "another")))
+    first, second = map(json.loads, stream.getvalue().splitlines())
+    assert {**first, "time": ""} == {"event": "Output", "text": "\udcff odd", "time": ""}
+    assert second["text"] == "another"
+    assert first["time"] == second["time"]
+    assert first["time"].endswith("+00:00")
 
 
 def test_several_takers_share_the_events(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_the_live_display_survives_every_event() -> None:
         for event in (
             events.ElementsResolved(elements=("a",)), events.PhaseStarted(phase="root", directory="d", scripts=1),
             events.ScriptStarted(phase="root", script="root.d/1-a", element="a"),
-            events.Output(text="\udcff[red]not markup[/red]\r"), events.Warned(text="careful"),
+            events.Output(lines=("\udcff[red]not markup[/red]\r",)), events.Warned(text="careful"),
             events.PhaseFinished(phase="root", directory="root.d", seconds=1.5, scripts=(("1-a", 1.5),)),
             events.ImageWritten(path="a.qcow2", kind="qcow2", size=10**6), events.BuildFinished(seconds=2),
         ):

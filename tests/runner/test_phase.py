@@ -42,8 +42,8 @@ class Bench:
         return self.output()
 
     def output(self) -> list[str]:
-        return [event.text for event in self.events if isinstance(event, Output)
-                and not event.text.startswith(("+", "dib-run-parts"))]
+        return [line for event in self.events if isinstance(event, Output) for line in event.lines
+                if not line.startswith(("+", "dib-run-parts"))]
 
 
 @pytest.fixture
