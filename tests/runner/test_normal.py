@@ -80,6 +80,12 @@ def test_the_size_of_a_tree_is_that_on_a_new_disk(tmp_path: Path) -> None:
         file.seek(1 << 20)
         file.write(b"x" * 8192)
     assert tree_size_kib(tree) == 16 + 8
+    with (tree / "holes").open("r+b") as file:
+        file.seek(4 << 20)
+        file.write(bytes(2 << 20) + b"x" + bytes(4095))
+        assert os.fstat(file.fileno()).st_blocks * 512 > 2 << 20, "zeros that were written lie on the disk"
+    assert tree_size_kib(tree) == 16 + 8 + 4
+    os.truncate(tree / "holes", 4 << 20)
     for number in range(1000):
         (tree / "folder" / f"{number:060}").touch()
     grown = tree_size_kib(tree)
