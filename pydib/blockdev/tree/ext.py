@@ -22,7 +22,7 @@ from types import MappingProxyType
 from pydib.blockdev.filesystem import made_at, mkfs_command, with_extended
 from pydib.blockdev.nodes import Mkfs
 from pydib.blockdev.table import Extent
-from pydib.blockdev.tree.inodes import read_told, set_times
+from pydib.blockdev.tree.inodes import forget_written, read_told, set_times
 from pydib.errors import BlockDeviceError, CommandFailed
 from pydib.host.command import run
 from pydib.sizes import KIB
@@ -74,9 +74,11 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
 
 def _set_times(node: Mkfs, image: Path, extent: Extent, told: str, moment: int) -> None:
     try:
-        set_times(image, extent.offset_bytes, read_told(told), moment)
+        facts = read_told(told)
+        set_times(image, extent.offset_bytes, facts, moment)
+        forget_written(image, extent.offset_bytes, facts)
     except (OSError, ValueError) as problem:
-        raise BlockDeviceError(f"the times in the filesystem {node.name} could not be set: {problem}", where=node.where,
+        raise BlockDeviceError(f"the filesystem {node.name} could not be given its times: {problem}", where=node.where,
                                hint="build with --assemble device") from None
 
 

@@ -1,9 +1,11 @@
-"""Times of all inodes of an ext2, ext3 or ext4 that was just made, set at once in its inode tables.
+"""What debugfs(8) cannot do, or not fast enough, to an ext2, ext3 or ext4 that was just made: the times of all inodes,
+set at once in its inode tables; and copies of the superblock that do not tell how much was written while it was made.
 
-debugfs(8) sets one field of one inode a command, which takes longer than making the filesystem. What is where is asked
-of dumpe2fs(8); the fields are those of Linux' Documentation/filesystems/ext4/inodes.rst, and the checksum of an inode
-is crc32c over the filesystem's seed, the inode's number and generation, and the inode with the checksum's own bytes
-zero (checksums.rst).
+debugfs sets one field of one inode a command, which takes longer than making the filesystem, and fields of the first
+superblock only. What is where is asked of dumpe2fs(8); the fields are those of Linux' Documentation/filesystems/ext4,
+inodes.rst and super.rst. The checksum of an inode is crc32c over the filesystem's seed, the inode's number and
+generation, and the inode with the checksum's own bytes zero; that of a superblock is crc32c of all before it
+(checksums.rst).
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from crc32c import crc32c
 _ROOT_INODE, _FIRST_INODE = 2, 11
 """The root folder, and the first inode that is not the filesystem's own."""
 _FACT = r"^{}:[ \t]+(.*)$"
+_COPY = re.compile(r"^  Backup superblock at (\d+),", re.MULTILINE)
 _TABLE = re.compile(r"^  Inode table at (\d+)-", re.MULTILINE)
 _FREE = re.compile(r"^  Free inodes: (.*)$", re.MULTILINE)
 _TIMES, _TIMES_AT = struct.Struct("<IIi"), 8
@@ -29,18 +32,21 @@ _ALL_ONES = 0xFFFFFFFF
 _GENERATION, _LOW, _EXTRA, _HIGH = 100, 124, 128, 130
 """Where they are in an inode: its generation, the halves of its checksum, and the size of what is behind byte 128."""
 _OLD_SIZE = 128
+_SUPERBLOCK_BYTES, _WRITTEN, _SUM_AT = 1024, slice(0x178, 0x180), 0x3FC
+"""Of a superblock: its size, where it has the KiB ever written, and where its checksum."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """What dumpe2fs says. `tables` are blocks, one for each group; `free` ranges of inodes, both ends included; `seed`
-    is that of the checksums, None where there are none."""
+    """What dumpe2fs says. `tables` are blocks, one for each group, `copies` those of the superblock; `free` ranges of
+    inodes, both ends included; `seed` is that of the checksums, None where there are none."""
 
     block_bytes: int
     inode_bytes: int
     inodes_in_group: int
     count: int
     tables: tuple[int, ...]
+    copies: tuple[int, ...]
     free: tuple[tuple[int, int], ...]
     seed: int | None
 
@@ -72,7 +78,8 @@ def read_told(text: str) -> Told:
                  for line in _FREE.findall(text) for part in line.split(", ") if part.strip())
     return Told(block_bytes=int(fact("Block size")), inode_bytes=int(fact("Inode size")),
                 inodes_in_group=int(fact("Inodes per group")), count=int(fact("Inode count")),
-                tables=tuple(map(int, _TABLE.findall(text))), free=free, seed=seed)
+                tables=tuple(map(int, _TABLE.findall(text))),
+                copies=tuple(map(int, _COPY.findall(text))), free=free, seed=seed)
 
 
 def _going_on(crc: int, data: bytes | bytearray) -> int:
@@ -99,6 +106,29 @@ def set_times(image: Path, offset_bytes: int, told: Told, moment: int) -> None:
                 inodes = bytearray(os.pread(descriptor, (end - begin) * told.inode_bytes, place))
                 _set_in(inodes, begin, told, moment)
                 os.pwrite(descriptor, inodes, place)
+    finally:
+        os.close(descriptor)
+
+
+def forget_written(image: Path, offset_bytes: int, told: Told) -> None:
+    """Let no copy of the superblock tell how much mke2fs has written: that follows from how the files that it read lay
+    on their disk.
+
+    Args:
+        image: the file that holds the filesystem, at `offset_bytes`.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    descriptor = os.open(image, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        for block in told.copies:
+            place = offset_bytes + block * told.block_bytes
+            copy = bytearray(os.pread(descriptor, _SUPERBLOCK_BYTES, place))
+            copy[_WRITTEN] = bytes(8)
+            if told.seed is not None:
+                struct.pack_into("<I", copy, _SUM_AT, _going_on(_ALL_ONES, copy[:_SUM_AT]))
+            os.pwrite(descriptor, copy, place)
     finally:
         os.close(descriptor)
 

@@ -81,7 +81,7 @@ def test_a_filesystem_made_for_a_moment_is_the_same_again(tmp_path: Path) -> Non
 def test_times_that_cannot_be_set_are_one_message(tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
     for told in ("dumpe2fs of another language", run_of_dumpe2fs(tmp_path)):
-        with pytest.raises(BlockDeviceError, match="times in the filesystem mkfs_root could not be set") as caught:
+        with pytest.raises(BlockDeviceError, match="the filesystem mkfs_root could not be given its times") as caught:
             ext._set_times(NODE, image, AT_9_MIB, told, 5)
         assert "--assemble device" in caught.value.hint
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pydib.blockdev.tree.inodes import Told, read_told, set_times
+from pydib.blockdev.tree.inodes import Told, forget_written, read_told, set_times
 from pydib.host.command import run
 from pydib.sizes import MIB
 
@@ -54,6 +54,26 @@ def test_they_are_those_of_debugfs_bit_for_bit(tmp_path: Path, options: list[str
     assert run("e2fsck", "-fn", f"{ours}?offset={OFFSET}")
 
 
+@FEATURES
+def test_no_copy_of_the_superblock_tells_how_much_was_written(tmp_path: Path, options: list[str]) -> None:
+    small = [*options, *([] if "-b" in options else ["-b", "1024", "-g", "2048"])]
+    image = filesystem(tmp_path, small)
+    found = f"{image}?offset={OFFSET}"
+    told = read_told(run("dumpe2fs", found))
+    before = image.read_bytes()
+    forget_written(image, OFFSET, told)
+    after = image.read_bytes()
+    places = [OFFSET + block * told.block_bytes for block in told.copies]
+    assert len(places) > 2
+    for place, block in zip(places, told.copies, strict=True):
+        assert before[place + 0x38:place + 0x3A] == b"\x53\xef", "a superblock is there"
+        assert any(before[place + 0x178:place + 0x180]) is ("ext4" in options), "only an ext4 counts"
+        assert not any(after[place + 0x178:place + 0x180])
+        assert run("dumpe2fs", "-h", "-o", f"superblock={block}", "-o", f"blocksize={told.block_bytes}", found)
+    assert sum(one != other for one, other in zip(before, after, strict=True)) <= 12 * len(places)
+    assert run("e2fsck", "-fn", found)
+
+
 def test_a_time_after_2038_is_left_to_whoever_knows_both_its_words(tmp_path: Path) -> None:
     image = filesystem(tmp_path, ["-t", "ext4"])
     found = f"{image}?offset={OFFSET}"
@@ -81,6 +101,6 @@ def test_the_filesystems_own_inodes_and_free_ones_stay(tmp_path: Path) -> None:
 
 
 def test_used_inodes_are_those_between_the_free_ones() -> None:
-    told = Told(block_bytes=1024, inode_bytes=128, inodes_in_group=24, count=24, tables=(5,), seed=None,
+    told = Told(block_bytes=1024, inode_bytes=128, inodes_in_group=24, count=24, tables=(5,), copies=(), seed=None,
                 free=((18, 24), (13, 14), (16, 16)))
     assert [number for stretch in told.used() for number in stretch] == [*range(1, 13), 15, 17]
