@@ -225,8 +225,7 @@ class Tree:
                 content = content_of(self._work.upper, Window(begun_ns=self._begun_ns, ended_ns=ended_ns))
                 if content.marked and self._plain:
                     self._mount_again()
-                    return self.stop(f"/{content.marked}, which {author.name} made, means to overlayfs that something "
-                                     "is gone")
+                    return self.stop(f"/{content.marked}, which {author.name} made, is to overlayfs a mark of its own")
                 taken = self._store.take(self._work, self._new_state(
                     content.digest, left, author, upper="u", signature=content.signature,
                     window=(self._begun_ns, ended_ns), files=content.files, size_bytes=content.size_bytes))

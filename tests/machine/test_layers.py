@@ -352,7 +352,7 @@ def test_only_what_comes_before_the_first_layer_passes_over_sync(layered: Layere
     assert (waits[1] == "waits") == layers
     assert ("overlayfs" in told) == layers
     if not layers:
-        assert "/hole, which root.d/01-first made, means to overlayfs that something is gone" in layered.log
+        assert "/hole, which root.d/01-first made, is to overlayfs a mark of its own" in layered.log
 
 
 def test_a_mended_script_is_where_the_build_goes_on(project: LayeredBuilder) -> None:

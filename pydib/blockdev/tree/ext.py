@@ -64,7 +64,7 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
     filesystem = f"{image}?offset={extent.offset_bytes}"
     lines: list[Iterable[str]] = []
     if moment is not None:
-        _set_times(node, image, extent, run("dumpe2fs", filesystem), moment)
+        _normalise(node, image, extent, run("dumpe2fs", filesystem), moment)
         lines.append([_NOTHING_WRITTEN])
     if tree is not None:
         lines.append(corrections(tree, nanoseconds=_SMALL_INODE not in options, moment=moment))
@@ -72,7 +72,7 @@ def make_ext(node: Mkfs, image: Path, extent: Extent, options: Sequence[str], tr
         _correct(node, filesystem, chain.from_iterable(lines), env=made_at(moment))
 
 
-def _set_times(node: Mkfs, image: Path, extent: Extent, told: str, moment: int) -> None:
+def _normalise(node: Mkfs, image: Path, extent: Extent, told: str, moment: int) -> None:
     try:
         facts = read_told(told)
         set_times(image, extent.offset_bytes, facts, moment)

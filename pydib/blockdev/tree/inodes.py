@@ -97,17 +97,14 @@ def set_times(image: Path, offset_bytes: int, told: Told, moment: int) -> None:
     Raises:
         OSError: it cannot be read or written.
     """
-    descriptor = os.open(image, os.O_RDWR | os.O_CLOEXEC)
-    try:
+    with image.open("r+b", buffering=0) as file:
         for stretch in told.used():
             for begin, end in _in_groups(stretch, told.inodes_in_group):
                 group, first = divmod(begin - 1, told.inodes_in_group)
                 place = offset_bytes + told.tables[group] * told.block_bytes + first * told.inode_bytes
-                inodes = bytearray(os.pread(descriptor, (end - begin) * told.inode_bytes, place))
+                inodes = bytearray(os.pread(file.fileno(), (end - begin) * told.inode_bytes, place))
                 _set_in(inodes, begin, told, moment)
-                os.pwrite(descriptor, inodes, place)
-    finally:
-        os.close(descriptor)
+                os.pwrite(file.fileno(), inodes, place)
 
 
 def forget_written(image: Path, offset_bytes: int, told: Told) -> None:
@@ -120,17 +117,14 @@ def forget_written(image: Path, offset_bytes: int, told: Told) -> None:
     Raises:
         OSError: it cannot be read or written.
     """
-    descriptor = os.open(image, os.O_RDWR | os.O_CLOEXEC)
-    try:
+    with image.open("r+b", buffering=0) as file:
         for block in told.copies:
             place = offset_bytes + block * told.block_bytes
-            copy = bytearray(os.pread(descriptor, _SUPERBLOCK_BYTES, place))
+            copy = bytearray(os.pread(file.fileno(), _SUPERBLOCK_BYTES, place))
             copy[_WRITTEN] = bytes(8)
             if told.seed is not None:
                 struct.pack_into("<I", copy, _SUM_AT, _going_on(_ALL_ONES, copy[:_SUM_AT]))
-            os.pwrite(descriptor, copy, place)
-    finally:
-        os.close(descriptor)
+            os.pwrite(file.fileno(), copy, place)
 
 
 def _in_groups(stretch: range, in_group: int) -> Iterator[tuple[int, int]]:

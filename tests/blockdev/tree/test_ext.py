@@ -82,7 +82,7 @@ def test_times_that_cannot_be_set_are_one_message(tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
     for told in ("dumpe2fs of another language", run_of_dumpe2fs(tmp_path)):
         with pytest.raises(BlockDeviceError, match="the filesystem mkfs_root could not be given its times") as caught:
-            ext._set_times(NODE, image, AT_9_MIB, told, 5)
+            ext._normalise(NODE, image, AT_9_MIB, told, 5)
         assert "--assemble device" in caught.value.hint
 
 
